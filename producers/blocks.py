@@ -1,0 +1,65 @@
+"""Blocks of ready records: what the encoder makes and the publisher sends.
+
+In: nothing. Out: `RecordBlock`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from producers.sectors.sector import Draws
+from producers.simulation.calendar import Day
+from producers.simulation.world import IntArray
+
+Headers = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True)
+class RecordBlock:
+    """Encoded records of one topic, in the order in which they are to be sent.
+
+    The lists and arrays have one length; partitions and times are int64.
+    """
+
+    topic: str
+    partition: IntArray
+    key: list[bytes]
+    value: list[bytes]
+    timestamp: list[int]
+    """Event times, UTC epoch milliseconds."""
+    headers: list[Headers] | None = None
+    """Headers of each record, if any."""
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    @cached_property
+    def rows_by_partition(self) -> dict[int, IntArray]:
+        """Rows of each partition, rising."""
+        order = np.argsort(self.partition, kind="stable")
+        numbers, begin = np.unique(self.partition[order], return_index=True)
+        return dict(zip(numbers.tolist(), np.split(order, begin[1:]), strict=True))
+
+    def between(self, low: int, high: int) -> dict[int, IntArray]:
+        """Return, by partition, the rows from ``low`` up to but not including ``high``."""
+        if low == 0 and high == len(self):
+            return self.rows_by_partition
+        cut = {p: rows[slice(*np.searchsorted(rows, [low, high]))] for p, rows in self.rows_by_partition.items()}
+        return {partition: rows for partition, rows in cut.items() if len(rows)}
+
+
+@dataclass(frozen=True)
+class PaymentBlock:
+    """Payments of one simulated day: as records, and as columns for the ledger and the pace."""
+
+    day: Day
+    records: RecordBlock
+    payments: Draws
+    cell: IntArray
+    """Index of the cell of each payment."""
+
+    def __len__(self) -> int:
+        return len(self.records)

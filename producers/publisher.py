@@ -1,0 +1,210 @@
+"""The publisher: record blocks to acknowledged record batches, in order within each partition.
+
+In: `RecordBlock` rows. Out: batches on Kafka; for each acknowledged batch a call-back with its rows.
+Each partition has one batch under way and is sent again until it is acknowledged: nothing is lost, and a
+source's payments never overtake each other, so that a repeat is seen as one by the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from producers.blocks import Headers, RecordBlock
+from producers.simulation.world import IntArray
+from schemas.errors import UnreachableError
+from schemas.metrics import Metrics
+from schemas.settings import KafkaSettings, ProducerSettings
+
+log = logging.getLogger("quetma.publisher")
+
+RETRY_SECONDS = 0.5
+QUIET_SECONDS = 3.0
+"""A batch without an answer for so long is worth a word."""
+QUEUED_SLICES = 4
+"""Slices that wait per partition before the caller does."""
+REQUEST_TIMEOUT_MS = 10_000
+
+Acknowledged = Callable[[IntArray], None]
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """Rows of a block for one partition, and who wants to know of their acknowledgement."""
+
+    block: RecordBlock
+    rows: IntArray
+    acknowledged: Acknowledged
+    probes: bool
+
+
+class Publisher:
+    """Sends blocks through one aiokafka producer. Use as an async context manager."""
+
+    def __init__(self, kafka: KafkaSettings, settings: ProducerSettings, metrics: Metrics) -> None:
+        if not kafka.bootstrap_servers:
+            raise UnreachableError("publish", "no broker is set", "set --broker HOST:PORT")
+        self._servers = kafka.bootstrap_servers
+        self._settings = settings
+        self._metrics = metrics
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=kafka.bootstrap_servers.split(","),
+            acks="all",
+            compression_type="zstd",
+            max_batch_size=settings.batch_bytes,
+            max_request_size=8 * settings.batch_bytes,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+        self._queues: dict[tuple[str, int], asyncio.Queue[_Slice]] = {}
+        self._senders: list[asyncio.Task[None]] = []
+        self._failed: asyncio.Future[None] | None = None
+        self._waiting_since: dict[tuple[str, int], float] = {}
+        self._said_at = 0.0
+        self._since_probe = 0
+        self.end_offsets: dict[tuple[str, int], int] = {}
+        """Offset behind the last acknowledged record of each partition that was written to."""
+
+    async def __aenter__(self) -> Publisher:
+        self._failed = asyncio.get_running_loop().create_future()
+        try:
+            await self._producer.start()
+        except KafkaError as error:
+            await self._producer.stop()
+            raise UnreachableError("publish", f"{self._servers} does not answer: {error}", "start it") from None
+        self._senders.append(asyncio.create_task(self._say_when_quiet()))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._senders:
+            task.cancel()
+        await asyncio.gather(*self._senders, return_exceptions=True)
+        await self._producer.stop()
+
+    async def send(
+        self, block: RecordBlock, low: int, high: int, acknowledged: Acknowledged, *, probes: bool = False
+    ) -> None:
+        """Queue the rows ``low`` up to ``high`` of a block; wait where a partition has too many waiting.
+
+        Args:
+            block: encoded records.
+            low: first row.
+            high: row behind the last.
+            acknowledged: called with the rows of each batch that the broker has acknowledged.
+            probes: whether one record in `probe_every` carries the header ``sent_at``.
+        """
+        for partition, rows in block.between(low, high).items():
+            await self._unless_failed(
+                self._queue(block.topic, partition).put(_Slice(block, rows, acknowledged, probes))
+            )
+
+    async def flush(self) -> None:
+        """Wait until everything sent so far is acknowledged."""
+        await self._unless_failed(asyncio.gather(*(queue.join() for queue in self._queues.values())))
+
+    async def _unless_failed(self, work: object) -> None:
+        assert self._failed is not None
+        task = asyncio.ensure_future(work)  # type: ignore[call-overload]  # coroutine or gather's future
+        done, _ = await asyncio.wait({task, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+        if task not in done:
+            task.cancel()
+        self._failed.result() if self._failed in done else await task
+
+    def _queue(self, topic: str, partition: int) -> asyncio.Queue[_Slice]:
+        place = (topic, partition)
+        if place not in self._queues:
+            self._queues[place] = asyncio.Queue(QUEUED_SLICES)
+            self._senders.append(asyncio.create_task(self._send_all(place, self._queues[place])))
+        return self._queues[place]
+
+    async def _send_all(self, place: tuple[str, int], queue: asyncio.Queue[_Slice]) -> None:
+        while True:
+            part = await queue.get()
+            try:
+                await self._send_slice(place, part)
+            except KafkaError as error:
+                assert self._failed is not None
+                if not self._failed.done():
+                    self._failed.set_exception(
+                        UnreachableError("publish", f"{place[0]}: {error!r}", "see the broker's log")
+                    )
+                return
+            queue.task_done()
+
+    async def _send_slice(self, place: tuple[str, int], part: _Slice) -> None:
+        rows, begin = part.rows, 0
+        while begin < len(rows):
+            batch = self._build(part, rows[begin:])
+            count = batch.record_count()
+            await self._until_acknowledged(place, part, rows[begin : begin + count], batch)
+            begin += count
+
+    async def _until_acknowledged(
+        self, place: tuple[str, int], part: _Slice, rows: IntArray, batch: BatchBuilder
+    ) -> None:
+        self._waiting_since[place] = time.monotonic()
+        while True:
+            size = batch.size()
+            try:
+                metadata = await (await self._producer.send_batch(batch, place[0], partition=place[1]))
+                break
+            except MessageSizeTooLargeError:
+                raise
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+                log.warning("%s-%d: %r; sending %d records again", *place, error, len(rows))
+                self._metrics.counter("quetma_send_retries").inc()
+                await asyncio.sleep(RETRY_SECONDS)
+                batch = self._build(part, rows)
+        del self._waiting_since[place]
+        self.end_offsets[place] = metadata.offset + len(rows)
+        self._metrics.counter("quetma_acked_bytes").inc(size)
+        part.acknowledged(rows)
+
+    def _build(self, part: _Slice, rows: IntArray) -> BatchBuilder:
+        batch = self._producer.create_batch()
+        append = batch.append
+        keys, values, timestamps = part.block.key, part.block.value, part.block.timestamp
+        probes = self._probes(part, len(rows))
+        plain = not probes and part.block.headers is None
+        for number, row in enumerate(rows.tolist()):
+            if plain:
+                added = append(key=keys[row], value=values[row], timestamp=timestamps[row])
+            else:
+                own = part.block.headers[row] if part.block.headers else []
+                headers = [*own, *probes.get(number, ())]
+                added = append(key=keys[row], value=values[row], timestamp=timestamps[row], headers=headers)
+            if added is None:
+                break
+        if not batch.record_count():
+            raise MessageSizeTooLargeError(f"a record of {len(values[rows[0]])} bytes")
+        batch.close()
+        return batch
+
+    def _probes(self, part: _Slice, count: int) -> dict[int, Headers]:
+        """Return the header ``sent_at`` of the rows of a batch that carry it, by position."""
+        if not part.probes:
+            return {}
+        every = self._settings.probe_every
+        first = (every - self._since_probe) % every
+        self._since_probe = (self._since_probe + count) % every
+        sent_at = [("sent_at", str(time.time_ns() // 1_000_000).encode())]
+        return dict.fromkeys(range(first, count, every), sent_at)
+
+    async def _say_when_quiet(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            quiet = time.monotonic() - min(self._waiting_since.values(), default=time.monotonic())
+            if quiet > QUIET_SECONDS:
+                log.warning(
+                    "%s has not acknowledged anything for %.0f s; payments wait, none is lost",
+                    self._servers,
+                    quiet,
+                )

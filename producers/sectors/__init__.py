@@ -1,0 +1,1 @@
+"""One module per way of paying, all of one shape: see `producers.sectors.sector`."""

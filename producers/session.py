@@ -1,0 +1,247 @@
+"""One production: a scenario, paced, into Kafka, counted in the ledger.
+
+In: a world, a pace, a publisher. Out: records on the topics, and a `Produced` summary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+
+import numpy as np
+
+from producers.blocks import PaymentBlock, RecordBlock
+from producers.encoding import PaymentEncoder, cell_records
+from producers.lag import StreamLag
+from producers.ledger import Ledger
+from producers.pacing import Pace
+from producers.publisher import Publisher
+from producers.qr_codes import CodeEncoder
+from producers.simulation.calendar import Day
+from producers.simulation.engine import simulate
+from producers.simulation.world import IntArray, World
+from schemas.events import SCHEMA_VERSION, RunStarted, encode
+from schemas.metrics import Metrics
+from schemas.settings import Settings
+from schemas.topics import CELLS, LEDGER
+from schemas.types import Contract
+
+LEDGER_SECONDS = 0.5
+"""Time between two writings of the ledger."""
+LAG_CHECK_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Produced:
+    """What a production did."""
+
+    run: str
+    scenario: str
+    seed: int
+    produced: int
+    """Payments handed to the client."""
+    acked: int
+    """Payments that the broker acknowledged, all in the ledger."""
+    seconds: float
+    held_back_seconds: float
+    end_offsets: dict[tuple[str, int], int]
+    """Offset behind the last acknowledged record of each (topic, partition)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to produce."""
+
+    world: World
+    run: str
+    days: int | None = None
+    """Simulated days; without end if None."""
+    seconds: float | None = None
+    """Wall time; without end if None."""
+
+
+class Production:
+    """Runs a plan until its end or until `stop` is set. One use only."""
+
+    def __init__(
+        self, plan: Plan, pace: Pace, settings: Settings, metrics: Metrics, *, version: str, partitions: int
+    ) -> None:
+        self._plan = plan
+        self._pace = pace
+        self._settings = settings
+        self._metrics = metrics
+        self._version = version
+        self._payments = PaymentEncoder(plan.world, plan.run, partitions, cloud_events=settings.producer.headers)
+        self._codes = CodeEncoder(plan.world, plan.run, partitions)
+        self._ledger = Ledger(plan.world, plan.run)
+        self._produced = self._acked = 0
+        self._held = 0.0
+        self._lag_checked = 0.0
+        self.stop = asyncio.Event()
+
+    async def run(self) -> Produced:
+        """Produce; returns when everything sent is acknowledged and in the ledger."""
+        begun = time.monotonic()
+        async with AsyncExitStack() as stack:
+            publisher = await stack.enter_async_context(
+                Publisher(self._settings.kafka, self._settings.producer, self._metrics)
+            )
+            await self._announce(publisher)
+            lag = await self._lag(stack)
+            keeper = asyncio.create_task(self._keep_ledger(publisher))
+            try:
+                await self._produce(publisher, lag)
+                await publisher.flush()
+            finally:
+                keeper.cancel()
+                with suppress(asyncio.CancelledError):
+                    await keeper
+            await self._write_ledger(publisher)
+        plan = self._plan
+        return Produced(
+            run=plan.run,
+            scenario=plan.world.scenario.name,
+            seed=plan.world.seed,
+            produced=self._produced,
+            acked=self._acked,
+            seconds=time.monotonic() - begun,
+            held_back_seconds=self._held,
+            end_offsets=dict(publisher.end_offsets),
+        )
+
+    async def _lag(self, stack: AsyncExitStack) -> StreamLag | None:
+        if self._settings.producer.max_lag is None:
+            return None
+        servers = self._settings.kafka.bootstrap_servers
+        assert servers is not None
+        return await stack.enter_async_context(StreamLag(servers))
+
+    async def _announce(self, publisher: Publisher) -> None:
+        """Tell of the run and its cells, and wait: no payment may come before its cell."""
+        world = self._plan.world
+        now = time.time_ns() // 1_000_000
+        started = RunStarted(
+            schema_version=SCHEMA_VERSION,
+            run=self._plan.run,
+            scenario=world.scenario.name,
+            province=world.scenario.province.id,
+            seed=world.seed,
+            started_at=now,
+            version=self._version,
+        )
+        cells = [(f"{cell.run}|{cell.cell}", cell) for cell in cell_records(world, self._plan.run)]
+        await self._send(publisher, _block(CELLS, cells, now))
+        await self._send(publisher, _block(LEDGER, [(self._plan.run, started)], now))
+        await publisher.flush()
+
+    async def _produce(self, publisher: Publisher, lag: StreamLag | None) -> None:
+        loop = asyncio.get_running_loop()
+        work = self._work()
+        begun = time.monotonic()
+        with ThreadPoolExecutor(1, thread_name_prefix="simulate") as pool:
+            following = loop.run_in_executor(pool, next, work, None)
+            while (blocks := await following) is not None:
+                following = loop.run_in_executor(pool, next, work, None)
+                codes, block = blocks
+                for code_block in codes:
+                    await self._send(publisher, code_block)
+                await self._send_paced(publisher, block, lag, begun)
+                if self._ended(begun):
+                    break
+            await following
+
+    def _work(self) -> Iterator[tuple[list[RecordBlock], PaymentBlock]]:
+        """Yield encoded blocks, with the codes that come into use before them. Runs in a thread of its own."""
+        for day in simulate(self._plan.world, days=self._plan.days):
+            codes = [self._codes.block(issued) for issued in day.codes]
+            for block in self._payments.blocks(day, self._settings.producer.block_events):
+                yield codes, block
+                codes = []
+
+    async def _send_paced(self, publisher: Publisher, block: PaymentBlock, lag: StreamLag | None, begun: float) -> None:
+        sent = 0
+        while sent < len(block) and not self._ended(begun):
+            await self._hold_back(publisher, lag)
+            elapsed = time.monotonic() - begun - self._held
+            due = self._pace.due(block, elapsed)
+            if due > sent:
+                await publisher.send(block.records, sent, due, self._counting(block), probes=True)
+                self._metrics.counter("quetma_produced_payments").inc(due - sent)
+                self._produced += due - sent
+                sent = due
+                reached = block.payments.occurred_at[sent - 1] / 1000
+                self._metrics.gauge("quetma_produced_time_seconds").set(reached)
+            if sent < len(block):
+                behind = self._pace.lag_seconds(block, sent, elapsed)
+                self._metrics.gauge("quetma_pacing_lag_seconds").set(behind)
+                await asyncio.sleep(self._settings.producer.tick_seconds)
+        if sent == len(block):
+            self._pace.passed(block)
+
+    def _ended(self, begun: float) -> bool:
+        limit = self._plan.seconds
+        return self.stop.is_set() or (limit is not None and time.monotonic() - begun >= limit)
+
+    async def _hold_back(self, publisher: Publisher, lag: StreamLag | None) -> None:
+        now = time.monotonic()
+        if lag is None or now - self._lag_checked < LAG_CHECK_SECONDS:
+            return
+        limit = self._settings.producer.max_lag
+        assert limit is not None
+        await lag.wait_below(limit, publisher.end_offsets, self.stop)
+        self._lag_checked = time.monotonic()
+        waited = self._lag_checked - now
+        self._held += waited
+        self._metrics.counter("quetma_held_back_seconds").inc(waited)
+
+    def _counting(self, block: PaymentBlock) -> Callable[[IntArray], None]:
+        def count(rows: IntArray) -> None:
+            self._ledger.count(block, rows)
+            self._acked += len(rows)
+            self._metrics.counter("quetma_acked_payments").inc(len(rows))
+
+        return count
+
+    async def _keep_ledger(self, publisher: Publisher) -> None:
+        while True:
+            await asyncio.sleep(LEDGER_SECONDS)
+            await self._write_ledger(publisher, wait=False)
+
+    async def _write_ledger(self, publisher: Publisher, *, wait: bool = True) -> None:
+        entries = [(f"{entry.run}|{entry.cell}|{entry.day}", entry) for entry in self._ledger.changed_entries()]
+        if entries:
+            await self._send(publisher, _block(LEDGER, entries, time.time_ns() // 1_000_000))
+        if wait:
+            await publisher.flush()
+
+    async def _send(self, publisher: Publisher, block: RecordBlock) -> None:
+        await publisher.send(block, 0, len(block), _ignore)
+
+
+def _block(topic: str, records: Sequence[tuple[str, Contract]], at: int) -> RecordBlock:
+    """Return a block of single records for a topic of one partition."""
+    return RecordBlock(
+        topic=topic,
+        partition=np.zeros(len(records), dtype=np.int64),
+        key=[key.encode() for key, _ in records],
+        value=[encode(record) for _, record in records],
+        timestamp=[at] * len(records),
+    )
+
+
+def _ignore(_rows: IntArray) -> None:
+    """Nothing is counted of announcements, codes and the ledger itself."""
+
+
+def default_run(world: World) -> str:
+    """Return the name of a run where none is given: the same scenario and seed give the same payments and ids."""
+    return f"{world.scenario.name}-s{world.seed}"
+
+
+def first_midnight_at(world: World) -> int:
+    """Return the beginning of simulated time, UTC epoch milliseconds."""
+    return Day.of(world.scenario.start).midnight_at

@@ -1,0 +1,1 @@
+"""Pure and columnar: no clock, no network, no asyncio. The same seed gives the same payments."""

@@ -1,0 +1,207 @@
+"""What travels on the topics: payments, cells, QR codes, ledger entries, adoption, dead letters.
+
+In: nothing. Out: one frozen pydantic model per kind of record, JSON on the wire, one record each.
+The hot path decodes with msgspec structs derived from the same models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from pydantic import Field
+
+from schemas.types import (
+    Contract,
+    Count,
+    EpochMs,
+    Identifier,
+    PaymentVnd,
+    SchemaVersion,
+    SequenceNumber,
+    Slug,
+    TotalVnd,
+    struct_of,
+)
+
+SCHEMA_VERSION: SchemaVersion = 1
+
+Method = Literal["cash", "vietqr", "e_wallet", "card", "bank_transfer"]
+METHODS: tuple[Method, ...] = ("cash", "vietqr", "e_wallet", "card", "bank_transfer")
+"""How a payment is made; all but cash are cashless."""
+
+Status = Literal["settled", "failed"]
+STATUSES: tuple[Status, ...] = ("settled", "failed")
+"""What became of a payment; a failed one moved no money and counts in no share."""
+
+Sector = Literal["market_stall", "electricity", "water"]
+SECTORS: tuple[Sector, ...] = ("market_stall", "electricity", "water")
+
+
+class Payment(Contract):
+    """One purchase or bill paid, by whatever method, cash included. Key: commune."""
+
+    schema_version: SchemaVersion
+    run: Identifier
+    """The run of the simulator that made it."""
+    source: Identifier
+    """The till that emits it: a stall, a biller's branch in a commune."""
+    cell: Identifier
+    """The unit of aggregation: a market, or a commune's sector."""
+    commune: Identifier
+    sector: Sector
+    payment_id: Identifier
+    """See :func:`payment_id`."""
+    sequence: SequenceNumber
+    method: Method
+    status: Status
+    amount_vnd: PaymentVnd
+    occurred_at: EpochMs
+    bill_number: Identifier | None = None
+    """The bill that it pays, the key of its code in ``quetma.qr-codes``; none at a stall."""
+
+
+if TYPE_CHECKING:
+    PaymentRow = Payment
+else:
+    PaymentRow = struct_of(Payment)
+
+decode_payment = msgspec.json.Decoder(PaymentRow).decode
+"""Decode one payment from its wire form: bytes → row; raises ``msgspec.MsgspecError``."""
+
+
+def source_key(run: str, source: str) -> str:
+    """Return the 12 hexadecimal digits that stand for a source of a run in its payments' ids."""
+    return hashlib.blake2b(f"{run}\n{source}".encode(), digest_size=6).hexdigest()
+
+
+def payment_id(run: str, source: str, sequence: int) -> str:
+    """Return the id of a payment: the same run gives the same ids, whatever the number of processes."""
+    return f"{source_key(run, source)}-{sequence}"
+
+
+class Cell(Contract):
+    """A unit of aggregation, announced before its first payment. Key: ``run|cell``."""
+
+    schema_version: SchemaVersion
+    run: Identifier
+    cell: Slug
+    kind: Literal["market", "commune_sector"]
+    name: str
+    commune: Slug
+    commune_name: str
+    province: Slug
+    province_name: str
+    sector: Sector
+    sources: Count
+    """Tills that may emit payments in this cell."""
+
+
+class QrCode(Contract):
+    """A VietQR code that is shown: static at a stall, dynamic on a bill. Key: ``code``."""
+
+    schema_version: SchemaVersion
+    run: Identifier
+    code: Identifier
+    """The stall's source id, or the bill number."""
+    source: Identifier
+    commune: Slug
+    kind: Literal["static", "dynamic"]
+    payload: str
+    """EMVCo merchant-presented text, NAPAS VietQR profile."""
+    amount_vnd: PaymentVnd | None = None
+    issued_at: EpochMs
+
+
+class MethodTally(Contract):
+    """What was paid by one method."""
+
+    settled: Count = 0
+    failed: Count = 0
+    amount_vnd: TotalVnd = 0
+    """Sum over the settled ones."""
+
+
+Tallies = dict[Method, MethodTally]
+"""Tallies by method; a method without payments is left out."""
+
+
+class RunStarted(Contract):
+    """The first record of a run in the ledger. Key: the run."""
+
+    kind: Literal["run_started"] = "run_started"
+    schema_version: SchemaVersion
+    run: Identifier
+    scenario: Slug
+    province: Slug
+    seed: int
+    started_at: EpochMs
+    version: str
+
+
+class LedgerEntry(Contract):
+    """What Kafka acknowledged of one cell and simulated day, so far. Key: ``run|cell|day``."""
+
+    kind: Literal["cell_day"] = "cell_day"
+    schema_version: SchemaVersion
+    run: Identifier
+    cell: Slug
+    commune: Slug
+    sector: Sector
+    day: str
+    """Local date, ISO 8601."""
+    tallies: Tallies
+
+
+WindowKind = Literal["total", "day", "hour"]
+
+
+class Adoption(Contract):
+    """Adoption in one window of a market or commune. Key: ``run|place|window|start``; the last one counts."""
+
+    schema_version: SchemaVersion
+    run: Identifier
+    province: Slug
+    commune: Slug
+    market: Slug | None = None
+    """The market's cell; none for a commune as a whole."""
+    window: WindowKind
+    start_at: EpochMs | None = None
+    """Begin of the window; none for the total."""
+    end_at: EpochMs | None = None
+    tallies: Tallies
+    by_sector: dict[Sector, Tallies] = Field(default_factory=dict)
+    """For communes: the same, by sector."""
+    cashless_share_count: float | None = None
+    """Settled cashless payments over all settled ones; none where there is none."""
+    cashless_share_value: float | None = None
+    duplicates: Count = 0
+    """For totals: repeated payments that were dropped."""
+    late: Count = 0
+    """For totals: payments that came after one of their windows had closed; they are in the total."""
+    outside_windows: Tallies = Field(default_factory=dict)
+    """For totals: what is in the total and in no daily window, since it came too late."""
+    revision: Count
+    """Number of payments in the window: it grows, and a worker's restart does not change it."""
+    final: bool
+    """Whether the window has closed: its numbers do not change any more."""
+    emitted_at: EpochMs
+
+
+class DeadLetterReason(StrEnum):
+    """Why a record was set aside. The worker lives on."""
+
+    MALFORMED = "malformed"
+    """Not JSON, a missing or unknown field, a value of the wrong type."""
+    VERSION = "version"
+    AMOUNT = "amount"
+    TIME = "time"
+    UNKNOWN_CELL = "unknown_cell"
+    """A cell that its run did not announce, or one of another commune or sector."""
+
+
+def encode(record: Contract) -> bytes:
+    """Return the wire form of a record: compact JSON, fields without a value left out."""
+    return record.model_dump_json(exclude_none=True).encode()

@@ -1,0 +1,105 @@
+"""One frozen Settings: flag over environment over default, built in the command line and passed in.
+
+In: environment variables with the prefix ``QUETMA_`` (nested with ``__``). Out: `Settings`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.errors import BadInputError
+
+MAX_PORT = 65_535
+Port = Annotated[int, Field(ge=0, le=MAX_PORT)]
+"""TCP port; 0 takes a free one."""
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KafkaSettings(_Group):
+    """Where the broker is and how topics are made."""
+
+    bootstrap_servers: str | None = Field(
+        default=None, description="HOST:PORT[,HOST:PORT…]; unset: `demo` starts the embedded broker"
+    )
+    partitions: int = Field(default=4, ge=1, le=1024, description="partitions of each topic keyed by place")
+    replication: int = Field(default=1, ge=1, le=7, description="replication factor of topics we create")
+    connect_timeout_seconds: float = Field(default=5.0, gt=0, description="how long a broker may be silent")
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _host_and_port(cls, value: str | None) -> str | None:
+        for server in value.split(",") if value else ():
+            host, _, port = server.strip().rpartition(":")
+            if not host or not port.isdigit() or not 0 < int(port) <= MAX_PORT:
+                raise ValueError(f"{server!r} is not HOST:PORT")
+        return value
+
+
+class ProducerSettings(_Group):
+    """How payments are paced and sent."""
+
+    tick_seconds: float = Field(default=0.05, gt=0, le=5, description="wall time between two sends")
+    block_events: int = Field(default=50_000, ge=1, description="payments encoded at once, at most")
+    batch_bytes: int = Field(default=1 << 20, ge=1 << 10, description="largest record batch, uncompressed")
+    headers: bool = Field(default=False, description="CloudEvents 1.0 headers on each payment")
+    probe_every: int = Field(default=1000, ge=1, description="one record in so many carries `sent_at`")
+    max_lag: int | None = Field(
+        default=None, ge=1, description="hold production back while the stream is this far behind, in events"
+    )
+    metrics_port: Port = Field(default=9101, description="the producer's /metrics")
+
+
+class StreamSettings(_Group):
+    """How a stream worker reads, folds and writes."""
+
+    allowed_lateness_seconds: int = Field(
+        default=7200, ge=0, description="event time that a window stays open beyond its end"
+    )
+    emit_interval_seconds: float = Field(default=0.2, gt=0, description="time between emissions of a cell")
+    commit_interval_seconds: float = Field(default=0.5, gt=0, description="time between offset commits")
+    fetch_records: int = Field(default=8000, ge=1, description="most records in one chunk of a partition")
+    session_timeout_seconds: float = Field(default=6.0, gt=0, description="silence that ends a membership")
+    metrics_port: Port = Field(default=9102, description="the worker's /metrics")
+
+
+class ServeSettings(_Group):
+    """What the exporter shows, and where."""
+
+    host: str = Field(default="127.0.0.1", description="address that every /metrics listens on")
+    port: Port = Field(default=9100, description="the exporter's /metrics, /healthz and /readyz")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set without a flag."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="QUETMA_", env_nested_delimiter="__")
+
+    kafka: KafkaSettings = KafkaSettings()
+    producer: ProducerSettings = ProducerSettings()
+    stream: StreamSettings = StreamSettings()
+    serve: ServeSettings = ServeSettings()
+
+
+def load_settings(**kafka: str) -> Settings:
+    """Read the environment.
+
+    Args:
+        kafka: values of `KafkaSettings` that come before the environment.
+
+    Raises:
+        BadInputError: with every wrong variable, its value and what is allowed.
+    """
+    try:
+        return Settings(kafka=kafka) if kafka else Settings()  # type: ignore[arg-type]  # validated into KafkaSettings
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"QUETMA_{'__'.join(str(part) for part in item['loc']).upper()}={item['input']!r}: {item['msg']}"
+            for item in error.errors()
+        )
+        raise BadInputError("settings", wrong, "see docs/settings.md for names and ranges") from None

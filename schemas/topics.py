@@ -1,0 +1,87 @@
+"""The one table of topics: name, key, partitions, clean-up, schema. All else reads it.
+
+In: nothing. Out: `TOPICS`, and the names as constants.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from schemas.events import Adoption, Cell, LedgerEntry, Payment, QrCode, RunStarted
+from schemas.types import Contract
+
+PAYMENTS = "quetma.payments"
+DEAD_LETTERS = "quetma.payments.dead-letters"
+CELLS = "quetma.cells"
+QR_CODES = "quetma.qr-codes"
+LEDGER = "quetma.ledger"
+ADOPTION_MARKET = "quetma.adoption.market"
+ADOPTION_COMMUNE = "quetma.adoption.commune"
+
+STREAM_GROUP = "quetma-stream"
+"""Consumer group (and Faust app) of the stream workers."""
+STATE_TABLE = "cells"
+STATE_CHANGELOG = f"{STREAM_GROUP}-{STATE_TABLE}-changelog"
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A row of the table. ``partitions`` None: as many as the setting `kafka.partitions` says."""
+
+    name: str
+    key: str
+    partitions: int | None
+    cleanup: Literal["delete", "compact"]
+    retention_ms: int | None
+    schemas: tuple[type[Contract], ...]
+    meaning: str
+
+    def partition_count(self, default: int) -> int:
+        """Return its number of partitions where keyed topics have ``default``."""
+        return self.partitions or default
+
+    def config(self) -> dict[str, str]:
+        """Return its settings on the broker, by Kafka's names."""
+        settings: dict[str, str] = {"cleanup.policy": self.cleanup}
+        if self.retention_ms is not None:
+            settings["retention.ms"] = str(self.retention_ms)
+        return settings
+
+
+TOPICS: tuple[Topic, ...] = (
+    Topic(PAYMENTS, "commune", None, "delete", 7 * DAY_MS, (Payment,), "every payment, cash included"),
+    Topic(
+        DEAD_LETTERS,
+        "topic-partition-offset",
+        None,
+        "delete",
+        30 * DAY_MS,
+        (),
+        "records set aside, as they came, with the reason in their headers",
+    ),
+    Topic(CELLS, "run|cell", 1, "compact", None, (Cell,), "markets and commune sectors of each run"),
+    Topic(QR_CODES, "code", None, "compact", None, (QrCode,), "the codes that stalls and bills show"),
+    Topic(
+        LEDGER,
+        "run, or run|cell|day",
+        1,
+        "compact",
+        None,
+        (RunStarted, LedgerEntry),
+        "what Kafka acknowledged, counted by the producer",
+    ),
+    Topic(ADOPTION_MARKET, "run|market|window|start", None, "compact", None, (Adoption,), "adoption by market"),
+    Topic(
+        ADOPTION_COMMUNE,
+        "run|commune|window|start",
+        None,
+        "compact",
+        None,
+        (Adoption,),
+        "adoption by commune",
+    ),
+    Topic(STATE_CHANGELOG, "cell state", None, "compact", None, (), "the stream workers' own state"),
+)

@@ -1,0 +1,1 @@
+"""What people use: command line, broker, exporter, verification, demo, QR images, monitoring."""

@@ -1,0 +1,149 @@
+"""The exporter: adoption topics to Prometheus, with health and readiness.
+
+In: the adoption topics and the ledger, from their beginning on. Out: ``/metrics``, ``/healthz``, ``/readyz``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from schemas.errors import UnreachableError
+from schemas.metrics import Metrics
+from schemas.settings import Settings
+from schemas.topics import ADOPTION_COMMUNE, ADOPTION_MARKET, LEDGER
+from services.adoption_view import AdoptionView
+from services.topic_reader import partitions_of
+from services.version import VERSION
+from streams.offsets import fetched_ends
+
+TOPICS = (ADOPTION_COMMUNE, ADOPTION_MARKET, LEDGER)
+SILENCE_SECONDS = 15.0
+"""A reader that has not come round for so long is not healthy."""
+FETCH_WAIT_MS = 100
+RETRY_SECONDS = 1.0
+
+log = logging.getLogger("quetma.exporter")
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Exporter:
+    """Reads topics into a view, and answers scrapes."""
+
+    def __init__(self, settings: Settings) -> None:
+        assert settings.kafka.bootstrap_servers is not None
+        self._settings = settings
+        self._servers = settings.kafka.bootstrap_servers
+        self.registry = CollectorRegistry()
+        self.metrics = Metrics("serve", self.registry, VERSION)
+        self.view = AdoptionView()
+        self.registry.register(self.view)
+        self._ready = False
+        self._read_at = time.monotonic()
+
+    async def run(self, stop: asyncio.Event, on_listening: Any = None) -> None:
+        """Serve until ``stop`` is set; ``on_listening`` is called with the port."""
+        runner = web.AppRunner(self.application(), access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, self._settings.serve.host, self._settings.serve.port)
+        try:
+            await site.start()
+        except OSError as error:
+            await runner.cleanup()
+            raise UnreachableError("serve", str(error), "choose another QUETMA_SERVE__PORT, or 0") from None
+        if on_listening is not None:
+            on_listening(runner.addresses[0][1])
+        reading = asyncio.create_task(self._read_for_ever())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                reading.result()
+        finally:
+            for task in (reading, stopping):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            await runner.cleanup()
+
+    def application(self) -> web.Application:
+        """Return the HTTP application."""
+        application = web.Application()
+        application.add_routes(
+            [
+                web.get("/metrics", self._metrics),
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+            ]
+        )
+        return application
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        silent = time.monotonic() - self._read_at
+        return _answer(ok=silent < SILENCE_SECONDS, found=f"topics read {silent:.1f} s ago")
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        return _answer(ok=self._ready, found="all topics read" if self._ready else "still reading topics")
+
+    async def _read_for_ever(self) -> None:
+        while True:
+            with suppress(KafkaError, TimeoutError):  # the broker is away: /healthz says so, and we try again
+                await self._read()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _read(self) -> None:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._servers.split(","),
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+        )
+        await consumer.start()
+        try:
+            places = await partitions_of(consumer, TOPICS)
+            ends = await fetched_ends(consumer, places)
+            await consumer.seek_to_beginning(*places)
+            while places:
+                fetched = await consumer.getmany(timeout_ms=1000, max_records=5000)
+                now = time.time()
+                for records in fetched.values():
+                    self._take(records, now)
+                self._read_at = time.monotonic()
+                if not self._ready:
+                    self._ready = all([await consumer.position(place) >= ends[place] for place in places])
+        finally:
+            await consumer.stop()
+
+    def _take(self, records: list[Any], now: float) -> None:
+        latency = self.metrics.histogram("quetma_event_to_metric_seconds")
+        for record in records:
+            try:
+                document = _decode(record.value or b"")
+            except msgspec.MsgspecError:
+                log.warning("%s-%d, offset %d: not JSON, passed over", record.topic, record.partition, record.offset)
+                continue
+            if record.topic != LEDGER:
+                self.view.apply(document)
+            elif document["kind"] == "run_started":
+                self.view.start_run(document)
+            for name, value in record.headers:
+                if name == "probes":
+                    for sent_at in value.split(b","):
+                        latency.observe(max(0.0, now - int(sent_at) / 1000))
+        if records:
+            self.metrics.counter("quetma_adoption_records").labels(topic=records[0].topic).inc(len(records))
+
+
+def _answer(*, ok: bool, found: str) -> web.Response:
+    return web.json_response({"ok": ok, "found": found}, status=200 if ok else 503)

@@ -1,0 +1,71 @@
+"""`quetma stream` and `quetma serve`: the worker and the exporter.
+
+In: arguments. Out: running processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import mode.loop
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from schemas.metrics import Metrics
+from schemas.settings import Settings
+from services.broker import check_reachable
+from services.exporter import Exporter
+from services.options import BrokerOption, QuietOption, settings_for
+from services.output import say
+from services.processes import serve_metrics, set_up_logging, until_stopped
+from services.topic_admin import payment_partitions
+from services.version import VERSION
+
+
+def stream(*, broker: BrokerOption = None, quiet: QuietOption = False) -> None:
+    """Run one stream worker. Start as many as the payments topic has partitions, on as many machines."""
+    set_up_logging(quiet=quiet)
+    settings = settings_for(broker)
+    partitions = uvloop.run(_check(settings))
+    mode.loop.use("uvloop")  # before Faust is imported
+    from streams.app import StreamWorker, worker_of  # noqa: PLC0415  # see above
+
+    metrics = Metrics("stream", CollectorRegistry(), VERSION)
+    port = serve_metrics(metrics.registry, settings.serve.host, settings.stream.metrics_port)
+    if not quiet:
+        say(
+            f"streaming from {settings.kafka.bootstrap_servers}; metrics on http://{settings.serve.host}:{port}/metrics"
+        )
+    with tempfile.TemporaryDirectory(prefix="quetma-stream-") as folder:
+        worker = StreamWorker(settings, metrics, Path(folder) / "data", partitions)
+        worker_of(worker, quiet=quiet).execute_from_commandline()
+
+
+async def _check(settings: Settings) -> int:
+    assert settings.kafka.bootstrap_servers is not None
+    await check_reachable(settings.kafka.bootstrap_servers, settings.kafka.connect_timeout_seconds)
+    return await payment_partitions(settings.kafka)
+
+
+def serve(*, broker: BrokerOption = None, quiet: QuietOption = False) -> None:
+    """Run the Prometheus exporter: /metrics, /healthz, /readyz."""
+    set_up_logging(quiet=quiet)
+    settings = settings_for(broker)
+    uvloop.run(_serve(settings, quiet=quiet))
+
+
+async def _serve(settings: Settings, *, quiet: bool) -> None:
+    assert settings.kafka.bootstrap_servers is not None
+    await check_reachable(settings.kafka.bootstrap_servers, settings.kafka.connect_timeout_seconds)
+    exporter = Exporter(settings)
+
+    def listening(port: int) -> None:
+        if not quiet:
+            say(f"metrics on http://{settings.serve.host}:{port}/metrics")
+
+    async def work(stop: asyncio.Event) -> None:
+        await exporter.run(stop, listening)
+
+    await until_stopped(work)

@@ -1,0 +1,134 @@
+"""The state of a cell: its hours and days, what repeats, and up to which record it has been brought.
+
+In: payments one by one (`streams.fold` does that inline), event time. Out: totals, windows, and one packed value.
+Everything is in one value, so that a crash cannot tear it. Payments are folded into hours only; an hour that has
+closed goes into its day, a day that has closed leaves.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from streams import tallies
+from streams.duplicates import Gaps
+from streams.tallies import Tally
+
+HOUR_MS: Final = 3_600_000
+HOURS_PER_DAY: Final = 24
+UTC_OFFSET_HOURS: Final = 7
+"""Asia/Ho_Chi_Minh, without daylight saving: local days begin at 17:00 UTC."""
+
+
+class CellState(msgspec.Struct, gc=False):
+    """What a worker knows of one cell of one run. Hours and days are numbered from the epoch; days are local."""
+
+    run: str
+    cell: str
+    commune: str
+    sector: str
+    province: str
+    applied_offset: int = -1
+    """Records up to here are in the state: read again, they are passed over."""
+    closed: Tally = msgspec.field(default_factory=tallies.empty)
+    """Sum of all payments that are in no open hour."""
+    hours: dict[int, Tally] = msgspec.field(default_factory=dict)
+    """Open hours."""
+    days: dict[int, Tally] = msgspec.field(default_factory=dict)
+    """Open days, without their open hours."""
+    closed_until: int = 0
+    """First hour that has not left `hours`; windows before it have been emitted as final."""
+    outside: Tally = msgspec.field(default_factory=tallies.empty)
+    """Payments whose day had closed: in `closed`, in no window."""
+    late: int = 0
+    """Payments whose hour, at least, had closed."""
+    duplicates: int = 0
+    highest: dict[str, int] = msgspec.field(default_factory=dict)
+    """Highest sequence number seen, by source."""
+    gaps: dict[str, Gaps] = msgspec.field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Its key in the table."""
+        return f"{self.run}|{self.cell}"
+
+    def total(self) -> Tally:
+        """Return everything ever folded into the cell."""
+        return tallies.total([self.closed, *self.hours.values()])
+
+    def day(self, day: int) -> Tally:
+        """Return a day so far, its open hours included."""
+        hours = [tally for hour, tally in self.hours.items() if day_of(hour) == day]
+        return tallies.total([self.days.get(day, tallies.empty()), *hours])
+
+    def open_days(self) -> list[int]:
+        """Return the days that have not closed, rising."""
+        return sorted({*self.days, *map(day_of, self.hours)})
+
+
+def day_of(hour: int) -> int:
+    """Return the local day of an hour."""
+    return (hour + UTC_OFFSET_HOURS) // HOURS_PER_DAY
+
+
+def first_hour(day: int) -> int:
+    """Return the hour with which a local day begins."""
+    return day * HOURS_PER_DAY - UTC_OFFSET_HOURS
+
+
+def add_late(state: CellState, hour: int, tally: Tally, watermark_hour: int) -> None:
+    """Fold payments of an hour that has closed: into their day if that is open, else beside all windows.
+
+    Args:
+        state: the cell; changed in place.
+        hour: the hour they belong to.
+        tally: what was paid.
+        watermark_hour: first hour that has not closed.
+    """
+    state.late += tallies.payments(tally)
+    tallies.add(state.closed, tally)
+    if day_is_closed(day_of(hour), watermark_hour):
+        tallies.add(state.outside, tally)
+    else:
+        tallies.add(state.days.setdefault(day_of(hour), tallies.empty()), tally)
+
+
+def day_is_closed(day: int, watermark_hour: int) -> bool:
+    """Return whether a day's last hour has closed."""
+    return first_hour(day + 1) <= watermark_hour
+
+
+def has_closed(state: CellState, watermark_hour: int) -> bool:
+    """Return whether a window of the cell has closed and not left."""
+    return any(hour < watermark_hour for hour in state.hours) or any(
+        day_is_closed(day, watermark_hour) for day in state.days
+    )
+
+
+def close(state: CellState, watermark_hour: int) -> None:
+    """Let the windows that have closed leave: hours into their days, days altogether.
+
+    Call it only when they have been emitted as final and that is acknowledged: what has left is not emitted again.
+    """
+    for hour in [hour for hour in state.hours if hour < watermark_hour]:
+        tally = state.hours.pop(hour)
+        tallies.add(state.closed, tally)
+        tallies.add(state.days.setdefault(day_of(hour), tallies.empty()), tally)
+    for day in [day for day in state.days if day_is_closed(day, watermark_hour)]:
+        del state.days[day]
+    state.closed_until = max(state.closed_until, watermark_hour)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(CellState).decode
+
+
+def pack(state: CellState) -> bytes:
+    """Return the one value that holds the state."""
+    return _encode(state)
+
+
+def unpack(value: bytes) -> CellState:
+    """Return the state that `pack` made a value of."""
+    return _decode(value)

@@ -1,0 +1,225 @@
+"""The fold of one partition: records in, cells changed, records set aside.
+
+In: records in order of offset, and a registry of cells. Out: a `Folded` for each chunk.
+Pure, and the same for any division into chunks: tests hold it to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from schemas.events import SCHEMA_VERSION, Cell, DeadLetterReason, PaymentRow, decode_payment
+from streams import tallies
+from streams.cells import HOUR_MS, CellState, add_late
+from streams.duplicates import admit
+from streams.tallies import FAILED, METHOD_INDEX, VND
+
+NO_WATERMARK: Final = 0
+
+
+class Record(Protocol):
+    """What the fold reads of a Kafka record."""
+
+    offset: int
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class Registry(Protocol):
+    """Where cells are looked up: the worker's copy of ``quetma.cells``."""
+
+    def get(self, run: str, cell: str) -> Cell | None:
+        """Return what a run announced of a cell."""
+
+
+class PartitionState(msgspec.Struct, gc=False):
+    """What a worker knows of a partition as a whole, written last: up to `next_offset` its cells are complete."""
+
+    partition: int
+    next_offset: int = 0
+    watermark: int = NO_WATERMARK
+    """Newest event time seen, UTC epoch milliseconds."""
+    processed: int = 0
+    applied: int = 0
+    duplicates: int = 0
+    late: int = 0
+    dead_letters: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class DeadLetter(msgspec.Struct):
+    """A record set aside."""
+
+    record: Any
+    reason: DeadLetterReason
+    detail: str
+
+
+class Folded(msgspec.Struct):
+    """What folding did."""
+
+    consumed: int
+    """Records folded; fewer than given where a cell must be looked up first."""
+    touched: list[CellState]
+    """Cells whose state changed."""
+    dead_letters: list[DeadLetter]
+    replayed: int
+    """Records that were in the state already."""
+    probes: list[int]
+    """Values of the header ``sent_at``, UTC epoch milliseconds."""
+
+
+class PartitionFold:
+    """Folds the records of one partition."""
+
+    def __init__(self, state: PartitionState, cells: Iterable[CellState], allowed_lateness_ms: int) -> None:
+        self.state = state
+        self._by_place = {(cell.run, cell.cell): cell for cell in cells}
+        self._lateness = allowed_lateness_ms
+
+    @property
+    def cells(self) -> Collection[CellState]:
+        """All cells of the partition."""
+        return self._by_place.values()
+
+    @property
+    def watermark_hour(self) -> int:
+        """First hour that has not closed."""
+        return (self.state.watermark - self._lateness) // HOUR_MS
+
+    def apply(  # noqa: C901, PLR0912, PLR0915  # one loop on purpose: a call costs more than most records do
+        self, records: Sequence[Record], registry: Registry, *, registry_is_fresh: bool
+    ) -> Folded:
+        """Fold records, in order of offset, and say what changed.
+
+        Args:
+            records: a piece of the partition that begins at `state.next_offset`, or overlaps what is before it.
+            registry: where unknown cells are looked up.
+            registry_is_fresh: whether the registry was read after the records were fetched. If not, folding
+                stops before a record whose cell is unknown; if so, that record is set aside.
+        """
+        state, by_place, lateness = self.state, self._by_place, self._lateness
+        decode, method_index, hour_ms = decode_payment, METHOD_INDEX, HOUR_MS
+        touched: dict[tuple[str, str], CellState] = {}
+        dead: list[DeadLetter] = []
+        probes: list[int] = []
+        watermark = state.watermark
+        applied = duplicates = replayed = late = 0
+        consumed = len(records)
+        for position, record in enumerate(records):
+            try:
+                row = decode(record.value)  # type: ignore[arg-type]  # None raises TypeError, caught below
+            except (msgspec.MsgspecError, TypeError, UnicodeDecodeError) as error:
+                dead.append(_dead_letter(record, error))
+                continue
+            if record.headers:
+                probes.extend(_sent_at(record.headers))
+            place = (row.run, row.cell)
+            if (cell := by_place.get(place)) is None:
+                cell = self._new_cell(row, registry)
+                if cell is None:
+                    if not registry_is_fresh:
+                        consumed = position
+                        break
+                    dead.append(DeadLetter(record, DeadLetterReason.UNKNOWN_CELL, f"{row.run}: {row.cell}"))
+                    continue
+            if row.commune != cell.commune or row.sector != cell.sector:
+                found = f"{row.cell}: commune {row.commune}, sector {row.sector}"
+                dead.append(DeadLetter(record, DeadLetterReason.UNKNOWN_CELL, found))
+                continue
+            occurred_at = row.occurred_at
+            if occurred_at > watermark:  # noqa: PLR1730  # max() is a call, five times slower
+                watermark = occurred_at
+            if record.offset <= cell.applied_offset:
+                replayed += 1
+                continue
+            touched[place] = cell
+            source, sequence = row.source, row.sequence
+            if cell.highest.get(source, 0) + 1 == sequence:
+                cell.highest[source] = sequence
+            elif not admit(cell.highest, cell.gaps, source, sequence):
+                cell.duplicates += 1
+                duplicates += 1
+                continue
+            applied += 1
+            hour = occurred_at // hour_ms
+            method = method_index[row.method]
+            if (hour + 1) * hour_ms + lateness <= watermark:
+                late += 1
+                add_late(cell, hour, _single(row), (watermark - lateness) // hour_ms)
+                continue
+            tally = cell.hours.get(hour)
+            if tally is None:
+                tally = cell.hours[hour] = tallies.empty()
+            if row.status == "settled":
+                tally[method] += 1
+                tally[VND + method] += row.amount_vnd
+            else:
+                tally[FAILED + method] += 1
+        self._settle(records[:consumed], touched.values(), dead)
+        state.watermark = watermark
+        state.applied += applied
+        state.duplicates += duplicates
+        state.late += late
+        return Folded(consumed, list(touched.values()), dead, replayed, probes)
+
+    def _settle(self, records: Sequence[Record], touched: Iterable[CellState], dead: list[DeadLetter]) -> None:
+        """Bring offsets and counts to the end of the chunk."""
+        if not records:
+            return
+        last = records[-1].offset
+        for cell in touched:
+            cell.applied_offset = max(cell.applied_offset, last)
+        self.state.next_offset = last + 1
+        self.state.processed += len(records)
+        for letter in dead:
+            counts = self.state.dead_letters
+            counts[letter.reason] = counts.get(letter.reason, 0) + 1
+
+    def _new_cell(self, row: PaymentRow, registry: Registry) -> CellState | None:
+        known = registry.get(row.run, row.cell)
+        if known is None:
+            return None
+        cell = CellState(
+            run=row.run, cell=row.cell, commune=known.commune, sector=known.sector, province=known.province
+        )
+        self._by_place[row.run, row.cell] = cell
+        return cell
+
+
+def _single(row: PaymentRow) -> tallies.Tally:
+    tally = tallies.empty()
+    method = METHOD_INDEX[row.method]
+    if row.status == "settled":
+        tally[method], tally[VND + method] = 1, row.amount_vnd
+    else:
+        tally[FAILED + method] = 1
+    return tally
+
+
+def _sent_at(headers: Sequence[tuple[str, bytes]]) -> list[int]:
+    return [int(value) for name, value in headers if name == "sent_at" and value.isdigit()]
+
+
+_REASON_OF_FIELD: dict[str, DeadLetterReason] = {
+    "$.amount_vnd": DeadLetterReason.AMOUNT,
+    "$.occurred_at": DeadLetterReason.TIME,
+}
+
+
+def _dead_letter(record: Record, error: Exception) -> DeadLetter:
+    """Say why a record could not be decoded: the version first, since it decides what the rest means."""
+    try:
+        document = msgspec.json.decode(record.value or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        document = None
+    if isinstance(document, dict) and document.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
+        found = f"schema_version {document['schema_version']!r}; this worker reads {SCHEMA_VERSION}"
+        return DeadLetter(record, DeadLetterReason.VERSION, found)
+    detail = str(error)
+    for field, reason in _REASON_OF_FIELD.items():
+        if f"`{field}`" in detail:
+            return DeadLetter(record, reason, detail)
+    return DeadLetter(record, DeadLetterReason.MALFORMED, detail)

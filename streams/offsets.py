@@ -1,0 +1,70 @@
+"""Where partitions end, on any broker.
+
+In: partitions. Out: their end offsets, by a fetch.
+Tansu 0.6 answers ListOffsets (latest) with the base offset of the last batch; a fetch's high watermark is right on
+every broker. Recovery that stopped at the former would lose a batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+FETCH_WAIT_MS = 50
+TIMEOUT_SECONDS = 10.0
+FETCH_BYTES = 1 << 16
+
+
+async def end_offsets(bootstrap_servers: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    """Return the offset behind the last record of each partition.
+
+    Raises:
+        TimeoutError: if the broker does not say within 10 s.
+    """
+    places = [TopicPartition(place.topic, place.partition) for place in partitions]
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers.split(","), fetch_max_wait_ms=FETCH_WAIT_MS)
+    await consumer.start()
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            return await fetched_ends(consumer, places)
+    finally:
+        await consumer.stop()
+
+
+async def fetched_ends(consumer: AIOKafkaConsumer, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+    """Assign partitions to a consumer and ask for their ends by fetching from near them."""
+    if not places:
+        return {}
+    consumer.assign(places)
+    for place, end in (await consumer.end_offsets(places)).items():
+        consumer.seek(place, max(end, 0))
+    while True:
+        await consumer.getmany(timeout_ms=FETCH_WAIT_MS)
+        ends = {place: consumer.highwater(place) for place in places}
+        if all(end is not None for end in ends.values()):
+            return ends
+
+
+async def first_offset(bootstrap_servers: str, place: TopicPartition, at_least: int) -> int:
+    """Return the offset of the first record of a partition from ``at_least`` on; there must be one.
+
+    Raises:
+        TimeoutError: if none comes within 10 s.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers.split(","),
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=FETCH_BYTES,
+    )
+    await consumer.start()
+    try:
+        consumer.assign([place])
+        consumer.seek(place, at_least)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            record = await consumer.getone(place)
+        return int(record.offset)
+    finally:
+        await consumer.stop()

@@ -1,0 +1,123 @@
+"""One partition in a worker's hands: folded chunk by chunk, made durable flush by flush.
+
+In: chunks, by offset. Out: for each flush the records to write: cell states, adoption, dead letters; and, once they
+are acknowledged, the offset that may be committed.
+Pure: the worker (`streams.app`) does the waiting. The order of writing carries the exactness:
+
+1. A flush writes the state of every cell that changed and, last, the partition's own: `next_offset` says up to
+   where its cells are complete. A crash before that leaves cells that are ahead; `applied_offset` in each of them
+   passes over what they have already.
+2. Only when all of a flush is acknowledged may its offset be committed.
+3. Windows leave a cell's state one flush after they were emitted as final and acknowledged.
+4. After a recovery everything is emitted once more: emissions replace each other by key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from streams.cells import CellState, close, has_closed, pack, unpack
+from streams.emission import Emission, emissions
+from streams.fold import DeadLetter, Folded, PartitionFold, PartitionState, Record, Registry
+
+_KEY_SEPARATOR: Final = "|"
+
+
+@dataclass(frozen=True)
+class Flush:
+    """What is to be written, in this order."""
+
+    states: list[tuple[bytes, bytes]]
+    """Table keys and values; the partition's own comes last."""
+    emissions: list[Emission]
+    dead_letters: list[DeadLetter]
+    probes: list[int]
+    next_offset: int
+    watermark_hour: int
+
+
+class Partition:
+    """The fold of one partition and what of it has not been written yet."""
+
+    def __init__(self, number: int, table: dict[bytes, bytes], allowed_lateness_ms: int) -> None:
+        """Open a partition from what the table holds of it."""
+        prefix = _key(number, "")
+        state = PartitionState(partition=number)
+        cells: list[CellState] = []
+        for key, value in table.items():
+            if key == prefix:
+                state = msgspec.msgpack.decode(value, type=PartitionState)
+            elif key.startswith(prefix):
+                cells.append(unpack(value))
+        self.number = number
+        self.known = prefix in table
+        """Whether there was a state to open."""
+        self.fold = PartitionFold(state, cells, allowed_lateness_ms)
+        self._closed_until = max((cell.closed_until for cell in cells), default=0)
+        for cell in cells:
+            close(cell, self._closed_until)
+        self._changed: dict[int, CellState] = {id(cell): cell for cell in cells}
+        self._emitted: dict[str, tuple[int, ...]] = {}
+        self._final_keys: list[str] = []
+        self._dead_letters: list[DeadLetter] = []
+        self._probes: list[int] = []
+        self._dirty = bool(cells)
+
+    @property
+    def next_offset(self) -> int:
+        """Offset of the first record that has not been folded."""
+        return self.fold.state.next_offset
+
+    def apply(self, records: Sequence[Record], registry: Registry, *, registry_is_fresh: bool) -> Folded:
+        """Fold records as `PartitionFold.apply` does, and remember what is to be written."""
+        folded = self.fold.apply(records, registry, registry_is_fresh=registry_is_fresh)
+        self._dirty = self._dirty or folded.consumed > 0
+        self._changed.update((id(cell), cell) for cell in folded.touched)
+        self._dead_letters += folded.dead_letters
+        self._probes += folded.probes
+        return folded
+
+    def flush(self) -> Flush | None:
+        """Return what is to be written now, or None if nothing has changed since the last flush."""
+        if not self._dirty:
+            return None
+        hour = self.fold.watermark_hour
+        self._let_closed_windows_leave()
+        closing = hour > self._closed_until and any(has_closed(cell, hour) for cell in self.fold.cells)
+        changed = self.fold.cells if closing else self._changed.values()
+        emitted = [one for one in emissions(changed, self.fold.cells, hour) if self._is_news(one)]
+        states = [(_key(self.number, cell.key), pack(cell)) for cell in self._changed.values()]
+        states.append((_key(self.number, ""), msgspec.msgpack.encode(self.fold.state)))
+        flush = Flush(states, emitted, self._dead_letters, self._probes, self.next_offset, hour)
+        self._dead_letters, self._probes, self._changed, self._dirty = [], [], {}, False
+        return flush
+
+    def flushed(self, flush: Flush) -> None:
+        """Take note that all of a flush is acknowledged."""
+        self._final_keys += [one.key for one in flush.emissions if one.state[-1]]
+        if flush.watermark_hour > self._closed_until:
+            self._closed_until = flush.watermark_hour
+            self._dirty = self._dirty or any(has_closed(cell, flush.watermark_hour) for cell in self.fold.cells)
+
+    def _let_closed_windows_leave(self) -> None:
+        for cell in self.fold.cells:
+            if has_closed(cell, self._closed_until):
+                close(cell, self._closed_until)
+                self._changed[id(cell)] = cell
+        for key in self._final_keys:
+            self._emitted.pop(key, None)
+        self._final_keys = []
+
+    def _is_news(self, emission: Emission) -> bool:
+        if self._emitted.get(emission.key) == emission.state:
+            return False
+        self._emitted[emission.key] = emission.state
+        return True
+
+
+def _key(partition: int, cell: str) -> bytes:
+    return f"{partition}{_KEY_SEPARATOR}{cell}".encode()
