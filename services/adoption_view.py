@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from schemas.events import METHODS, STATUSES
+from schemas.events import STATUSES
 from schemas.metrics import METRICS, Metric
 
 CASH = "cash"
@@ -71,19 +71,19 @@ class AdoptionView(Collector):
         shown = {run for _, run in self._started.values()}
         return (document for (run, _), document in list(documents.items()) if run in shown)
 
-    def _commune_shares(self) -> Family:
+    def _commune_shares(self) -> Any:
         family = _family("quetma_commune_cashless_share")
         for document in self._current(self._communes):
             _add_shares(family, [document["province"], document["commune"]], document)
         return family
 
-    def _market_shares(self) -> Family:
+    def _market_shares(self) -> Any:
         family = _family("quetma_market_cashless_share")
         for document in self._current(self._markets):
             _add_shares(family, [document["province"], document["commune"], document["market"]], document)
         return family
 
-    def _province_shares(self) -> Family:
+    def _province_shares(self) -> Any:
         family = _family("quetma_province_cashless_share")
         by_province: dict[str, list[Document]] = defaultdict(list)
         for document in self._current(self._communes):
@@ -115,7 +115,7 @@ class AdoptionView(Collector):
         yield payments
         yield amounts
 
-    def _sum_of(self, name: str, field: str) -> Family:
+    def _sum_of(self, name: str, field: str) -> Any:
         sums: dict[str, int] = defaultdict(int)
         for document in self._current(self._totals):
             sums[document["province"]] += document.get(field, 0)
@@ -124,7 +124,7 @@ class AdoptionView(Collector):
             family.add_metric([province], count)
         return family
 
-    def _simulated_time(self) -> Family:
+    def _simulated_time(self) -> Any:
         newest: dict[str, int] = {}
         for document in self._current(self._communes):
             newest[document["province"]] = max(document["start_at"], newest.get(document["province"], 0))
@@ -151,6 +151,3 @@ def _add_shares(family: Any, labels: list[str], document: Document) -> None:
         share = document.get(f"cashless_share_{by}")
         if share is not None:
             family.add_metric([*labels, by], share)
-
-
-__all__ = ["METHODS", "AdoptionView"]

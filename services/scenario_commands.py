@@ -29,6 +29,5 @@ def check(scenario: Annotated[str, typer.Argument(help="Name of a scenario, or a
     checked = load_scenario(scenario)
     world = build_world(checked, checked.seed)
     markets = sum(cell.sector == "market_stall" for cell in world.cells)
-    typer.echo(
-        f"{checked.name}: {len(world.places)} communes, {markets} markets, {world.source_count} tills; every figure has a source"
-    )
+    size = f"{len(world.places)} communes, {markets} markets, {world.source_count} tills"
+    typer.echo(f"{checked.name}: {size}; every figure has a source")

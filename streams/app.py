@@ -53,8 +53,6 @@ class StreamWorker:
             partitions=partitions,
             key_type=bytes,
             value_type=bytes,
-            key_serializer="raw",
-            value_serializer="raw",
             help="cell and partition states, packed",
         )
         self.app.tables.add(self._table)
@@ -157,10 +155,12 @@ class StreamWorker:
                     await self._write(partition, flush)
 
     async def _write(self, partition: Partition, flush: Flush) -> None:
-        writes = self._table.write(partition.number, flush.states)
+        """Write a flush: the partition's own state only when all else is acknowledged, since it vouches for it."""
+        writes = await self._table.write(partition.number, flush.cells)
         writes += await self._emit(partition.number, flush)
         writes += [await self._set_aside(letter) for letter in flush.dead_letters]
         await asyncio.gather(*writes)
+        await asyncio.gather(*await self._table.write(partition.number, [flush.own]))
         if self._partitions.get(partition.number) is partition:
             partition.flushed(flush)
             self._durable[partition.number] = flush.next_offset
@@ -211,4 +211,4 @@ class StreamWorker:
 
 def worker_of(worker: StreamWorker, *, quiet: bool) -> faust.Worker:
     """Return the Faust worker that runs a stream worker until it is told to stop."""
-    return faust.Worker(worker.app, loglevel="ERROR" if quiet else "WARNING", redirect_stdouts=False)
+    return faust.Worker(worker.app, loglevel="ERROR" if quiet else "WARNING", redirect_stdouts=False, quiet=True)

@@ -169,13 +169,16 @@ class ChunkSchema(faust.Schema[Any, Any]):
 
 
 class StateTable(faust.Table[bytes, bytes]):
-    """A table of raw values, written partition by partition."""
+    """A table of raw values, written partition by partition, and not through Faust's buffer.
 
-    def write(self, partition: int, items: Sequence[tuple[bytes, bytes]]) -> list[Any]:
+    That buffer holds 100 messages and its flush returns early, so that commits could overtake the changelog.
+    """
+
+    async def write(self, partition: int, items: Sequence[tuple[bytes, bytes]]) -> list[Awaitable[Any]]:
         """Set keys, in order; return the futures of their changelog records."""
-        data, send = self.data, self.send_changelog
-        futures = []
+        topic, send = self.changelog_topic.get_topic_name(), self.app.producer.send
+        futures: list[Awaitable[Any]] = []
         for key, value in items:
-            data[key] = value
-            futures.append(send(partition, key, value, "raw", "raw"))
+            self.data[key] = value
+            futures.append(await send(topic, key, value, partition, None, None))
         return futures

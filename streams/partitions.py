@@ -4,9 +4,9 @@ In: chunks, by offset. Out: for each flush the records to write: cell states, ad
 are acknowledged, the offset that may be committed.
 Pure: the worker (`streams.app`) does the waiting. The order of writing carries the exactness:
 
-1. A flush writes the state of every cell that changed and, last, the partition's own: `next_offset` says up to
-   where its cells are complete. A crash before that leaves cells that are ahead; `applied_offset` in each of them
-   passes over what they have already.
+1. A flush writes the state of every cell that changed and, when that is acknowledged, the partition's own: its
+   `next_offset` says up to where the cells are complete. A crash before that leaves cells that are ahead;
+   `applied_offset` in each of them passes over what they have already.
 2. Only when all of a flush is acknowledged may its offset be committed.
 3. Windows leave a cell's state one flush after they were emitted as final and acknowledged.
 4. After a recovery everything is emitted once more: emissions replace each other by key.
@@ -29,13 +29,15 @@ _KEY_SEPARATOR: Final = "|"
 
 @dataclass(frozen=True)
 class Flush:
-    """What is to be written, in this order."""
+    """What is to be written: `own` only when all else is acknowledged."""
 
-    states: list[tuple[bytes, bytes]]
-    """Table keys and values; the partition's own comes last."""
+    cells: list[tuple[bytes, bytes]]
+    """Table keys and values of the cells that changed."""
     emissions: list[Emission]
     dead_letters: list[DeadLetter]
     probes: list[int]
+    own: tuple[bytes, bytes]
+    """Table key and value of the partition's own state."""
     next_offset: int
     watermark_hour: int
 
@@ -90,9 +92,15 @@ class Partition:
         closing = hour > self._closed_until and any(has_closed(cell, hour) for cell in self.fold.cells)
         changed = self.fold.cells if closing else self._changed.values()
         emitted = [one for one in emissions(changed, self.fold.cells, hour) if self._is_news(one)]
-        states = [(_key(self.number, cell.key), pack(cell)) for cell in self._changed.values()]
-        states.append((_key(self.number, ""), msgspec.msgpack.encode(self.fold.state)))
-        flush = Flush(states, emitted, self._dead_letters, self._probes, self.next_offset, hour)
+        flush = Flush(
+            cells=[(_key(self.number, cell.key), pack(cell)) for cell in self._changed.values()],
+            emissions=emitted,
+            dead_letters=self._dead_letters,
+            probes=self._probes,
+            own=(_key(self.number, ""), msgspec.msgpack.encode(self.fold.state)),
+            next_offset=self.next_offset,
+            watermark_hour=hour,
+        )
         self._dead_letters, self._probes, self._changed, self._dirty = [], [], {}, False
         return flush
 
