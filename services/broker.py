@@ -45,11 +45,20 @@ _quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 def free_port() -> int:
     """A loopback port that nothing listens on now, and that no outgoing connection will take."""
     for port in random.sample(_PORTS, _PORT_TRIES):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((LOOPBACK, port))
+        if port_is_free(LOOPBACK, port):
             return port
     raise UnreachableError("broker", f"{_PORT_TRIES} loopback ports are all taken", "End some servers here.")
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Whether nothing listens on a port of this machine now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
 
 
 def find_tansu() -> str:

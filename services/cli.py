@@ -11,6 +11,7 @@ import typer
 
 from schemas.errors import ExitCode, QuetmaError
 from services import (
+    demo_commands,
     produce_commands,
     qr_commands,
     scenario_commands,
@@ -26,10 +27,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command()(demo_commands.demo)
 app.command()(produce_commands.produce)
 app.command()(stream_commands.stream)
 app.command()(stream_commands.serve)
 app.command()(verify_commands.verify)
+app.command()(demo_commands.broker)
 app.add_typer(qr_commands.app, name="qr")
 app.add_typer(topic_commands.app, name="topics")
 app.add_typer(scenario_commands.app, name="scenario")

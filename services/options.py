@@ -24,6 +24,7 @@ SpeedOption = Annotated[
 RateOption = Annotated[float | None, typer.Option("--rate", metavar="N", help="Payments a second, instead of a speed.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed; the scenario's own if left out.")]
 DaysOption = Annotated[int | None, typer.Option("--days", min=1, help="Simulated days; without end if left out.")]
+ForOption = Annotated[str | None, typer.Option("--for", metavar="TIME", help="Stop after 30s, 5m, 1h.")]
 RunOption = Annotated[str | None, typer.Option("--run", help="Name of the run; scenario and seed if left out.")]
 
 

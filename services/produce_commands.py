@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from producers.pacing import make_pace
 from producers.scenario_files import load_scenario
 from producers.session import Plan, Produced, Production, default_run, first_midnight_at
+from producers.simulation.calendar import HOUR_MS
 from producers.simulation.world import build_world
 from schemas.errors import BadInputError
 from schemas.metrics import Metrics
@@ -24,6 +25,7 @@ from services.broker import check_reachable
 from services.options import (
     BrokerOption,
     DaysOption,
+    ForOption,
     JsonOption,
     QuietOption,
     RateOption,
@@ -49,9 +51,12 @@ def produce(
     speed: SpeedOption = None,
     rate: RateOption = None,
     days: DaysOption = None,
-    for_: Annotated[str | None, typer.Option("--for", metavar="TIME", help="Stop after 30s, 5m, 1h.")] = None,
+    for_: ForOption = None,
     seed: SeedOption = None,
     run: RunOption = None,
+    start_hour: Annotated[
+        int, typer.Option(min=0, max=23, help="Hour of the first day with which the pace begins.")
+    ] = 0,
     shard: Annotated[str, typer.Option(metavar="I/N", help="Only every N-th commune from the I-th.")] = "1/1",
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -61,7 +66,9 @@ def produce(
     settings = settings_for(broker)
     world_scenario = load_scenario(scenario)
     world = build_world(world_scenario, world_scenario.seed if seed is None else seed, parse_shard(shard))
-    pace = make_pace(speed=speed, rate=rate, default_speed=DEFAULT_SPEED, start_at=first_midnight_at(world))
+    pace = make_pace(
+        speed=speed, rate=rate, default_speed=DEFAULT_SPEED, start_at=first_midnight_at(world) + start_hour * HOUR_MS
+    )
     plan = Plan(world, run or default_run(world), days, seconds_of(for_, "--for"))
     produced = uvloop.run(_produce(plan, pace, settings, quiet=quiet))
     if json:
