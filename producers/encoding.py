@@ -7,6 +7,7 @@ A property test holds the text equal to what the pydantic model writes.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,11 +19,13 @@ from producers.sectors.sector import NO_BILL, Draws
 from producers.simulation.calendar import Day
 from producers.simulation.engine import DayOfPayments
 from producers.simulation.world import IntArray, World
+from schemas.errors import BadInputError
 from schemas.events import METHODS, SCHEMA_VERSION, STATUSES, Cell, payment_id, source_key
 from schemas.topics import PAYMENTS
 
 CLOUD_EVENT_TYPE = b"vn.quetma.payment.v1"
 _SIGN_BIT_OFF = 0x7FFFFFFF
+_RUN = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
 
 
 def partition_of(key: bytes, partitions: int) -> int:
@@ -31,9 +34,17 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 class PaymentEncoder:
-    """Encodes the payments of one run of one world."""
+    """Encodes the payments of one run of one world.
+
+    Ids and the run go into the text as they are: none of them has a character that JSON would escape.
+
+    Raises:
+        BadInputError: if the name of the run has one, or one that parts the keys of other topics.
+    """
 
     def __init__(self, world: World, run: str, partitions: int, *, cloud_events: bool = False) -> None:
+        if not _RUN(run):
+            raise BadInputError("run", f"{run!r}", "give 1 to 64 of A-Z, a-z, 0-9, '.', '_', '-'")
         self._world = world
         self._run = run
         self._cloud_events = cloud_events

@@ -120,8 +120,16 @@ class Publisher:
         place = (topic, partition)
         if place not in self._queues:
             self._queues[place] = asyncio.Queue(QUEUED_SLICES)
-            self._senders.append(asyncio.create_task(self._send_all(place, self._queues[place])))
+            sender = asyncio.create_task(self._send_all(place, self._queues[place]))
+            sender.add_done_callback(self._note_failure)
+            self._senders.append(sender)
         return self._queues[place]
+
+    def _note_failure(self, sender: asyncio.Task[None]) -> None:
+        """Pass on what ended a sender, so that nobody waits for it in vain."""
+        assert self._failed is not None
+        if not sender.cancelled() and (error := sender.exception()) is not None and not self._failed.done():
+            self._failed.set_exception(error)
 
     async def _send_all(self, place: tuple[str, int], queue: asyncio.Queue[_Slice]) -> None:
         while True:
@@ -129,12 +137,7 @@ class Publisher:
             try:
                 await self._send_slice(place, part)
             except KafkaError as error:
-                assert self._failed is not None
-                if not self._failed.done():
-                    self._failed.set_exception(
-                        UnreachableError("publish", f"{place[0]}: {error!r}", "see the broker's log")
-                    )
-                return
+                raise UnreachableError("publish", f"{place[0]}: {error!r}", "see the broker's log") from error
             queue.task_done()
 
     async def _send_slice(self, place: tuple[str, int], part: _Slice) -> None:
@@ -185,6 +188,8 @@ class Publisher:
                 break
         if not batch.record_count():
             raise MessageSizeTooLargeError(f"a record of {len(values[rows[0]])} bytes")
+        if part.probes:
+            self._since_probe = (self._since_probe + batch.record_count()) % self._settings.probe_every
         batch.close()
         return batch
 
@@ -193,8 +198,7 @@ class Publisher:
         if not part.probes:
             return {}
         every = self._settings.probe_every
-        first = (every - self._since_probe) % every
-        self._since_probe = (self._since_probe + count) % every
+        first = -self._since_probe % every
         sent_at = [("sent_at", str(time.time_ns() // 1_000_000).encode())]
         return dict.fromkeys(range(first, count, every), sent_at)
 

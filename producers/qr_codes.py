@@ -70,10 +70,11 @@ class CodeEncoder:
 
     def _new_template(self, source: int) -> PayloadTemplate:
         cell = self._world.cells[self._world.cell_of_source[source]]
+        till = int(self._world.till_of_source[source])
         banks = list(FICTITIOUS_BANKS)
         return PayloadTemplate(
-            account=f"{ACCOUNT_PREFIX}{cell.commune + 1:03d}{source:08d}",
-            bin=banks[source % len(banks)],
+            account=f"{ACCOUNT_PREFIX}{cell.commune + 1:03d}{till:08d}",
+            bin=banks[till % len(banks)],
             mcc=MCC[cell.sector],
             merchant_name=_merchant(self._world.source_ids[source]),
         )

@@ -156,8 +156,9 @@ class Production:
 
     def _work(self) -> Iterator[tuple[list[RecordBlock], PaymentBlock]]:
         """Yield encoded blocks, with the codes that come into use before them. Runs in a thread of its own."""
+        codes: list[RecordBlock] = []
         for day in simulate(self._plan.world, days=self._plan.days):
-            codes = [self._codes.block(issued) for issued in day.codes]
+            codes += [self._codes.block(issued) for issued in day.codes]
             for block in self._payments.blocks(day, self._settings.producer.block_events):
                 yield codes, block
                 codes = []

@@ -69,7 +69,10 @@ else:
     PaymentRow = struct_of(Payment)
 
 decode_payment = msgspec.json.Decoder(PaymentRow).decode
-"""Decode one payment from its wire form: bytes → row; raises ``msgspec.MsgspecError``."""
+"""Decode one payment from its wire form: bytes → row.
+
+Raises ``msgspec.MsgspecError``, or ``UnicodeDecodeError`` (not one of the former) for text that is not UTF-8.
+"""
 
 
 def source_key(run: str, source: str) -> str:

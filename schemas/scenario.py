@@ -6,6 +6,7 @@ In: TOML. Out: a frozen `Scenario`, or one error that lists everything wrong wit
 from __future__ import annotations
 
 import datetime as dt
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,19 +16,26 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from schemas.errors import BadInputError
 from schemas.events import METHODS, Method
-from schemas.types import MAX_PAYMENT_VND, SLUG_PATTERN
+from schemas.types import MAX_PAYMENT_VND
 
 HOURS = 24
+FIRST_START, END_OF_STARTS = dt.date(2001, 1, 1), dt.date(2099, 1, 1)
+"""Begins that leave the months around them within the event times allowed (`schemas.types.EpochMs`)."""
 T = TypeVar("T")
 
-Share = Annotated[float, Field(ge=0, le=1)]
-OpenShare = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-Whole = Annotated[int, Field(ge=0)]
-WholePositive = Annotated[int, Field(ge=1)]
-Vnd = Annotated[int, Field(gt=0, le=MAX_PAYMENT_VND)]
-PlaceId = Annotated[str, Field(pattern=SLUG_PATTERN, max_length=40)]
-HourProfile = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=HOURS, max_length=HOURS)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""TOML knows ``inf``, ``nan``, ``true`` and ``"12"``: none of them is a figure."""
+WholeNumber = Annotated[int, Field(strict=True)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+OpenShare = Annotated[Number, Field(gt=0, lt=1)]
+Positive = Annotated[Number, Field(gt=0)]
+Weight = Annotated[Number, Field(ge=0)]
+Whole = Annotated[WholeNumber, Field(ge=0)]
+WholePositive = Annotated[WholeNumber, Field(ge=1)]
+Vnd = Annotated[WholeNumber, Field(gt=0, le=MAX_PAYMENT_VND)]
+PlaceId = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:-[a-z0-9]+)*$", max_length=40)]
+"""Such as ``an-giang``; no ``/``, which begins the name of a place's part: a stall, a sector."""
+HourProfile = Annotated[tuple[Weight, ...], Field(min_length=HOURS, max_length=HOURS)]
 """Relative weights of the hours 0 to 23, local time."""
 
 
@@ -78,23 +86,23 @@ class GeneratedMarkets(_Part):
 
     count: Sourced[Whole]
     stalls_median: Sourced[Positive]
-    stalls_sigma: Sourced[Annotated[float, Field(ge=0, le=2)]]
+    stalls_sigma: Sourced[Annotated[Number, Field(ge=0, le=2)]]
     hours: Sourced[dict[str, Positive]]
     """Names of hour profiles and how often each is drawn."""
     cashless_share: Sourced[OpenShare]
     """Median over markets at the start."""
-    cashless_spread: Sourced[Annotated[float, Field(ge=0, le=3)]]
+    cashless_spread: Sourced[Annotated[Number, Field(ge=0, le=3)]]
     """Standard deviation over markets, in logits."""
 
 
 class CashlessChoice(_Part):
     """How the choice of method depends on time and amount."""
 
-    drift_per_year: Sourced[Annotated[float, Field(ge=-10, le=10)]]
+    drift_per_year: Sourced[Annotated[Number, Field(ge=-10, le=10)]]
     """How the share moves, in logits a year."""
-    amount_slope: Sourced[Annotated[float, Field(ge=-2, le=2)]]
+    amount_slope: Sourced[Annotated[Number, Field(ge=-2, le=2)]]
     """Logits per factor e of the amount: above 0, big amounts go cashless first."""
-    mix: Sourced[dict[Method, Annotated[float, Field(ge=0)]]]
+    mix: Sourced[dict[Method, Weight]]
     """Weights of the cashless methods."""
     failure_rate: Sourced[Share]
     """Share of cashless attempts that fail."""
@@ -111,23 +119,30 @@ class MarketStalls(_Part):
     """What the stalls of all markets have in common."""
 
     payments_per_stall_day: Sourced[Positive]
-    zipf_exponent: Sourced[Annotated[float, Field(ge=0, le=3)]]
+    zipf_exponent: Sourced[Annotated[Number, Field(ge=0, le=3)]]
     """Popularity of the r-th stall ~ r ** -exponent."""
     day_shape: Sourced[Positive]
     """Shape of the gamma effect of a market's day, mean 1: variance of its factor is 1 / shape."""
     weekday: Sourced[Annotated[tuple[Positive, ...], Field(min_length=7, max_length=7)]]
     """Factors of Monday to Sunday."""
     amount_median_vnd: Sourced[Vnd]
-    amount_sigma: Sourced[Annotated[float, Field(ge=0, le=3)]]
+    amount_sigma: Sourced[Annotated[Number, Field(ge=0, le=3)]]
     amount_min_vnd: Sourced[Vnd]
     amount_max_vnd: Sourced[Vnd]
     cashless: CashlessChoice
+
+    @model_validator(mode="after")
+    def _amounts_rise(self) -> Self:
+        low, median, high = (one.value for one in (self.amount_min_vnd, self.amount_median_vnd, self.amount_max_vnd))
+        if not low <= median <= high:
+            raise ValueError(f"amount_min_vnd {low}, amount_median_vnd {median}, amount_max_vnd {high} must rise")
+        return self
 
 
 class TariffStep(_Part):
     """One step of a progressive tariff."""
 
-    up_to: Annotated[float, Field(gt=0)] | None = None
+    up_to: Positive | None = None
     """Upper bound of the step in units (kWh, m³) a month; none for the last one."""
     vnd_per_unit: Vnd
     source: str = Field(min_length=3)
@@ -140,11 +155,11 @@ class Bills(_Part):
     vat: Sourced[Share]
     usage_median: Sourced[Positive]
     """Units a month: kWh, m³."""
-    usage_sigma: Sourced[Annotated[float, Field(ge=0, le=2)]]
+    usage_sigma: Sourced[Annotated[Number, Field(ge=0, le=2)]]
     customers_per_household: Sourced[Share]
     pay_days_mean: Sourced[Positive]
     """Mean days from issue to payment, before the cut at `pay_days_max`."""
-    pay_days_max: Sourced[Annotated[int, Field(ge=1, le=28)]]
+    pay_days_max: Sourced[Annotated[WholeNumber, Field(ge=1, le=28)]]
     hours: str
     cashless_share: Sourced[OpenShare]
     cashless: CashlessChoice
@@ -163,9 +178,9 @@ class Scenario(_Part):
 
     name: PlaceId
     title: str = Field(min_length=1)
-    start: dt.date
-    seed: Annotated[int, Field(ge=0, lt=2**63)]
-    scale: Sourced[Annotated[float, Field(gt=0, le=1)]]
+    start: Annotated[dt.date, Field(ge=FIRST_START, lt=END_OF_STARTS)]
+    seed: Annotated[WholeNumber, Field(ge=0, lt=2**63)]
+    scale: Sourced[Annotated[Number, Field(gt=0, le=1)]]
     """Share of the population's payments that is simulated."""
     province: Province
     commune: tuple[Commune, ...] = ()
@@ -187,24 +202,32 @@ class Scenario(_Part):
 def _dangling(scenario: Scenario) -> Iterator[str]:
     communes = [commune.id for commune in scenario.commune]
     profiles = ", ".join(scenario.hours)
-    yield from _repeated("commune.id", communes)
-    yield from _repeated("market.id", [market.id for market in scenario.market])
+    yield from _bad_ids(scenario)
     if len(communes) > scenario.province.communes.value:
         yield f"{len(communes)} communes are named, province.communes is {scenario.province.communes.value}"
     for market in scenario.market:
         if market.commune not in communes:
             yield f"market {market.id}: commune {market.commune!r} is not among {', '.join(communes)}"
-        if market.id in communes:
-            yield f"market {market.id}: a commune has the same id"
-    used = {f"market {market.id}": market.hours for market in scenario.market}
-    used |= {f"markets.hours {name}": name for name in scenario.markets.hours.value}
-    used |= {"electricity": scenario.electricity.hours, "water": scenario.water.hours}
-    for place, name in used.items():
+    used = [(f"market {market.id}", market.hours) for market in scenario.market]
+    used += [(f"markets.hours {name}", name) for name in scenario.markets.hours.value]
+    used += [("electricity", scenario.electricity.hours), ("water", scenario.water.hours)]
+    for place, name in used:
         if name not in scenario.hours:
             yield f"{place}: hour profile {name!r} is not among {profiles}"
     for name, profile in scenario.hours.items():
         if not any(profile.value):
             yield f"hours.{name}: all weights are 0"
+
+
+def _bad_ids(scenario: Scenario) -> Iterator[str]:
+    communes, markets = ([part.id for part in parts] for parts in (scenario.commune, scenario.market))
+    yield from _repeated("commune.id", communes)
+    yield from _repeated("market.id", markets)
+    yield from (f"market {one}: a commune has the same id" for one in markets if one in communes)
+    province = scenario.province.id
+    for one in (*communes, *markets):
+        if re.fullmatch(rf"{province}-[cm][0-9]+", one):
+            yield f"{one}: ids such as {province}-c001 and {province}-m001 are kept for places made up by rule"
 
 
 def _repeated(key: str, ids: list[str]) -> Iterator[str]:
@@ -228,9 +251,17 @@ def parse_scenario(text: str, place: str) -> Scenario:
     try:
         return Scenario.model_validate(document)
     except ValidationError as error:
-        lines = "".join(f"\n  {place}: {_explain(dict(item))}" for item in error.errors())
-        found = f"{error.error_count()} error{'s' if error.error_count() > 1 else ''}{lines}\n"
+        wrong = [_explain(dict(item)) for item in error.errors() if not _follows(dict(item), error)]
+        lines = "".join(f"\n  {place}: {line}" for line in wrong)
+        found = f"{len(wrong)} error{'s' if len(wrong) > 1 else ''}{lines}"
         raise BadInputError("scenario", found, "see docs/scenarios.md for what each key takes") from None
+
+
+def _follows(item: dict[str, Any], error: ValidationError) -> bool:
+    """Tell whether a list is called too short only because items of it are wrong, which is said already."""
+    place = item["loc"]
+    inner = (other["loc"] for other in error.errors() if len(other["loc"]) > len(place))
+    return item["type"] == "too_short" and any(loc[: len(place)] == place for loc in inner)
 
 
 def _explain(item: dict[str, Any]) -> str:

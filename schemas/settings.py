@@ -5,16 +5,18 @@ In: environment variables with the prefix ``QUETMA_`` (nested with ``__``). Out:
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from schemas.errors import BadInputError
 
 MAX_PORT = 65_535
 Port = Annotated[int, Field(ge=0, le=MAX_PORT)]
 """TCP port; 0 takes a free one."""
+_SERVER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})").fullmatch
 
 
 class _Group(BaseModel):
@@ -35,8 +37,8 @@ class KafkaSettings(_Group):
     @classmethod
     def _host_and_port(cls, value: str | None) -> str | None:
         for server in value.split(",") if value else ():
-            host, _, port = server.strip().rpartition(":")
-            if not host or not port.isdigit() or not 0 < int(port) <= MAX_PORT:
+            found = _SERVER(server.strip())
+            if found is None or not 0 < int(found["port"]) <= MAX_PORT:
                 raise ValueError(f"{server!r} is not HOST:PORT")
         return value
 
@@ -103,3 +105,5 @@ def load_settings(**kafka: str) -> Settings:
             for item in error.errors()
         )
         raise BadInputError("settings", wrong, "see docs/settings.md for names and ranges") from None
+    except SettingsError as error:  # a whole group in one variable, such as QUETMA_KAFKA, that is not JSON
+        raise BadInputError("settings", str(error), "see docs/settings.md for names and ranges") from None

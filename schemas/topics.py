@@ -24,7 +24,9 @@ STREAM_GROUP = "quetma-stream"
 STATE_TABLE = "cells"
 STATE_CHANGELOG = f"{STREAM_GROUP}-{STATE_TABLE}-changelog"
 
-DAY_MS = 86_400_000
+GIB = 1 << 30
+EVENT_TIME = {"retention.ms": "-1", "message.timestamp.after.max.ms": str(2**63 - 1)}
+"""Timestamps are simulated: Kafka must neither delete what looks old nor refuse what looks future (4.x: 1 h)."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Topic:
     key: str
     partitions: int | None
     cleanup: Literal["delete", "compact"]
-    retention_ms: int | None
+    retention_bytes: int | None
+    """Per partition, oldest records first; without end if None."""
     schemas: tuple[type[Contract], ...]
     meaning: str
 
@@ -45,20 +48,20 @@ class Topic:
 
     def config(self) -> dict[str, str]:
         """Return its settings on the broker, by Kafka's names."""
-        settings: dict[str, str] = {"cleanup.policy": self.cleanup}
-        if self.retention_ms is not None:
-            settings["retention.ms"] = str(self.retention_ms)
+        settings: dict[str, str] = {"cleanup.policy": self.cleanup, **EVENT_TIME}
+        if self.retention_bytes is not None:
+            settings["retention.bytes"] = str(self.retention_bytes)
         return settings
 
 
 TOPICS: tuple[Topic, ...] = (
-    Topic(PAYMENTS, "commune", None, "delete", 7 * DAY_MS, (Payment,), "every payment, cash included"),
+    Topic(PAYMENTS, "commune", None, "delete", 4 * GIB, (Payment,), "every payment, cash included"),
     Topic(
         DEAD_LETTERS,
         "topic-partition-offset",
         None,
         "delete",
-        30 * DAY_MS,
+        GIB,
         (),
         "records set aside, as they came, with the reason in their headers",
     ),

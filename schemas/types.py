@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import PydanticUndefined
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 SLUG_PATTERN = r"^[a-z0-9]+(?:[-/][a-z0-9]+)*$"
 MAX_PAYMENT_VND = 10_000_000_000
@@ -44,7 +43,15 @@ EpochMs = Annotated[int, msgspec.Meta(ge=MIN_TIME_MS, lt=MAX_TIME_MS), Field(ge=
 SequenceNumber = Annotated[int, msgspec.Meta(ge=1, lt=2**53), Field(ge=1, lt=2**53)]
 """Number of a payment at its source: 1, 2, 3, … without gaps."""
 
-SchemaVersion = Literal[1]
+
+def _whole(value: object) -> object:
+    """Refuse what equals 1 in Python without being it: pydantic's Literal takes ``true`` and ``1.0``."""
+    if type(value) is not int:
+        raise ValueError("input should be the integer 1")
+    return value
+
+
+SchemaVersion = Annotated[Literal[1], BeforeValidator(_whole)]
 """Version of the contracts on the wire. Readers refuse any other."""
 
 
@@ -55,13 +62,17 @@ class Contract(BaseModel):
 
 
 def struct_of(model: type[BaseModel]) -> type[Any]:
-    """Derive the msgspec struct that decodes the same JSON as ``model``, for the hot path.
+    """Derive the msgspec struct that decodes the same JSON as a flat ``model``, for the hot path.
+
+    It writes what ``schemas.events.encode`` writes as long as None is the only default.
 
     Only annotations are carried over; ``tests/unit/test_events.py`` holds both to the same verdicts.
     """
     hints = get_type_hints(model, include_extras=True)
     fields: list[Any] = []
     for name, info in model.model_fields.items():
-        missing = info.default is PydanticUndefined
-        fields.append((name, hints[name]) if missing else (name, hints[name], info.default))
-    return msgspec.defstruct(model.__name__ + "Row", fields, forbid_unknown_fields=True, gc=False, kw_only=True)
+        field = (name, hints[name])
+        fields.append(field if info.is_required() else (*field, info.get_default(call_default_factory=True)))
+    return msgspec.defstruct(
+        model.__name__ + "Row", fields, forbid_unknown_fields=True, omit_defaults=True, gc=False, kw_only=True
+    )

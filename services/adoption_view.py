@@ -31,6 +31,7 @@ class AdoptionView(Collector):
         self._totals: dict[tuple[str, str], Document] = {}
         self._communes: dict[tuple[str, str], Document] = {}
         self._markets: dict[tuple[str, str], Document] = {}
+        self._times: dict[tuple[str, str], Document] = {}
 
     def start_run(self, document: Document) -> None:
         """Learn of a run; the newest one of a province is shown."""
@@ -43,10 +44,9 @@ class AdoptionView(Collector):
         if "market" in document:
             if window == "day":
                 _keep_newest(self._markets, (run, document["market"]), document)
-        elif window == "total":
-            self._totals[run, document["commune"]] = document
-        elif window == "day":
-            _keep_newest(self._communes, (run, document["commune"]), document)
+            return
+        place = (run, document["commune"])
+        _keep_newest({"total": self._totals, "day": self._communes, "hour": self._times}[window], place, document)
 
     @property
     def payments(self) -> int:
@@ -126,7 +126,7 @@ class AdoptionView(Collector):
 
     def _simulated_time(self) -> Any:
         newest: dict[str, int] = {}
-        for document in self._current(self._communes):
+        for document in self._current(self._times):
             newest[document["province"]] = max(document["start_at"], newest.get(document["province"], 0))
         family = _family("quetma_simulated_time_seconds")
         for province, at in newest.items():
@@ -135,9 +135,19 @@ class AdoptionView(Collector):
 
 
 def _keep_newest(documents: dict[tuple[str, str], Document], key: tuple[str, str], document: Document) -> None:
+    """Keep the record of the newest window, and of one window the furthest.
+
+    Records of the past come again when the topic is read again, and a worker that lost its partition may still
+    send some: were they taken, counters would fall, and Prometheus would count everything a second time.
+    """
     known = documents.get(key)
-    if known is None or known["start_at"] <= document["start_at"]:
+    if known is None or _progress(known) <= _progress(document):
         documents[key] = document
+
+
+def _progress(document: Document) -> tuple[int, ...]:
+    counts = (document.get(field, 0) for field in ("start_at", "revision", "duplicates", "late"))
+    return (*counts, document["final"])
 
 
 def _family(name: str) -> Any:

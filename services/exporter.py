@@ -99,8 +99,10 @@ class Exporter:
 
     async def _read_for_ever(self) -> None:
         while True:
-            with suppress(KafkaError, TimeoutError):  # the broker is away: /healthz says so, and we try again
+            try:
                 await self._read()
+            except (KafkaError, TimeoutError) as error:
+                log.warning("%s: %r; reading again", self._servers, error)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _read(self) -> None:
@@ -111,10 +113,10 @@ class Exporter:
         )
         await consumer.start()
         try:
-            places = await partitions_of(consumer, TOPICS)
+            places = await partitions_of(self._servers, TOPICS)
             ends = await fetched_ends(consumer, places)
             await consumer.seek_to_beginning(*places)
-            while places:
+            while True:
                 fetched = await consumer.getmany(timeout_ms=1000, max_records=5000)
                 now = time.time()
                 for records in fetched.values():

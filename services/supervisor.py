@@ -54,10 +54,19 @@ class Child:
         self.restarts += 1
         self._process = self._start()
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if it still runs."""
+        if self.exit_code is None:
+            self._process.send_signal(number)
+
     def ask_to_stop(self) -> None:
         """Send SIGTERM."""
-        if self.exit_code is None:
-            self._process.send_signal(signal.SIGTERM)
+        self.send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL and wait for the end."""
+        self.send(signal.SIGKILL)
+        self._process.wait()
 
     async def stopped(self, grace_seconds: float = GRACE_SECONDS) -> int:
         """Wait for its end; kill it when the time is up. Return its exit code."""

@@ -217,10 +217,16 @@ def _mismatches(ledger: Books, aggregates: Books) -> Iterator[dict[str, Any]]:
             lost = difference["ledger"] - difference["aggregates"]
             counts = missing[whole].setdefault(difference["method"], dict.fromkeys(MEASURES, 0))
             counts[difference["measure"]] += lost
-    for whole, differences in differing.items():
-        # What came after its day had closed is in no day, and accounted for beside the days.
-        if _nonzero(missing[whole]) != _nonzero(aggregates.outside.get(whole, {})):
-            yield from differences
+    for whole in sorted({*differing, *aggregates.outside}):
+        # What came after its day had closed is in no day, and accounted for beside the days. It explains what days
+        # lack, never what they have too much: a payment in the wrong day would else cancel itself out.
+        outside, surplus = aggregates.outside.get(whole, {}), any(_is_surplus(one) for one in differing[whole])
+        if surplus or _nonzero(missing[whole]) != _nonzero(outside):
+            yield from differing[whole] or _differences(whole, "outside", {}, outside)
+
+
+def _is_surplus(difference: dict[str, Any]) -> bool:
+    return bool(difference["aggregates"] > difference["ledger"])
 
 
 def _nonzero(counts: Counts) -> dict[tuple[str, str], int]:

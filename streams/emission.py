@@ -1,12 +1,12 @@
 """Adoption as it is emitted: one record for each window of a market or commune that changed.
 
-In: cells of one partition, its watermark. Out: `Emission`s for the adoption topics (`schemas.events.Adoption`).
+In: cells of one partition, the runs' watermarks. Out: `Emission`s for the adoption topics (`schemas.events.Adoption`).
 Pure. A record's revision is the number of payments in its window: it grows with them, and a restart changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,13 +51,15 @@ class _Place:
         return self.topic == ADOPTION_COMMUNE
 
 
-def emissions(touched: Iterable[CellState], everything: Iterable[CellState], watermark_hour: int) -> Iterator[Emission]:
+def emissions(
+    touched: Iterable[CellState], everything: Iterable[CellState], watermark_hours: Mapping[str, int]
+) -> Iterator[Emission]:
     """Yield the records of all open windows of the places that were touched.
 
     Args:
         touched: cells that changed.
         everything: all cells of the partition, since a commune is the sum of its cells.
-        watermark_hour: first hour that has not closed; what is before it is final.
+        watermark_hours: of each run, the first hour that has not closed; what is before it is final.
     """
     communes: dict[tuple[str, str], list[CellState]] = {}
     for cell in everything:
@@ -66,9 +68,10 @@ def emissions(touched: Iterable[CellState], everything: Iterable[CellState], wat
     for cell in touched:
         dirty[cell.run, cell.commune] = None
         if cell.sector == MARKET:
-            yield from _windows(_Place(ADOPTION_MARKET, cell.cell, (cell,)), watermark_hour)
+            yield from _windows(_Place(ADOPTION_MARKET, cell.cell, (cell,)), watermark_hours.get(cell.run, 0))
     for run, commune in dirty:
-        yield from _windows(_Place(ADOPTION_COMMUNE, commune, tuple(communes[run, commune])), watermark_hour)
+        place = _Place(ADOPTION_COMMUNE, commune, tuple(communes[run, commune]))
+        yield from _windows(place, watermark_hours.get(run, 0))
 
 
 def _windows(place: _Place, watermark_hour: int) -> Iterator[Emission]:

@@ -17,7 +17,9 @@ from streams.cells import HOUR_MS, CellState, add_late
 from streams.duplicates import admit
 from streams.tallies import FAILED, METHOD_INDEX, VND
 
-NO_WATERMARK: Final = 0
+MAX_TIME_DIGITS: Final = 15
+MAX_DETAIL: Final = 200
+"""Longest explanation of a dead letter; it may quote the record, which can be of any length."""
 
 
 class Record(Protocol):
@@ -25,7 +27,7 @@ class Record(Protocol):
 
     offset: int
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 class Registry(Protocol):
@@ -40,8 +42,9 @@ class PartitionState(msgspec.Struct, gc=False):
 
     partition: int
     next_offset: int = 0
-    watermark: int = NO_WATERMARK
-    """Newest event time seen, UTC epoch milliseconds."""
+    watermarks: dict[str, int] = msgspec.field(default_factory=dict)
+    """Of each run, the time up to which windows have closed, UTC epoch milliseconds: the newest event time seen
+    less the lateness that was allowed then. Allowing more later opens no window again."""
     processed: int = 0
     applied: int = 0
     duplicates: int = 0
@@ -84,10 +87,9 @@ class PartitionFold:
         """All cells of the partition."""
         return self._by_place.values()
 
-    @property
-    def watermark_hour(self) -> int:
-        """First hour that has not closed."""
-        return (self.state.watermark - self._lateness) // HOUR_MS
+    def watermark_hours(self) -> dict[str, int]:
+        """Return the first hour that has not closed, of each run."""
+        return {run: watermark // HOUR_MS for run, watermark in self.state.watermarks.items()}
 
     def apply(  # noqa: C901, PLR0912, PLR0915  # one loop on purpose: a call costs more than most records do
         self, records: Sequence[Record], registry: Registry, *, registry_is_fresh: bool
@@ -95,23 +97,24 @@ class PartitionFold:
         """Fold records, in order of offset, and say what changed.
 
         Args:
-            records: a piece of the partition that begins at `state.next_offset`, or overlaps what is before it.
+            records: a piece of the partition from `state.next_offset` on, without what is before it.
             registry: where unknown cells are looked up.
             registry_is_fresh: whether the registry was read after the records were fetched. If not, folding
                 stops before a record whose cell is unknown; if so, that record is set aside.
         """
         state, by_place, lateness = self.state, self._by_place, self._lateness
+        watermarks = state.watermarks
         decode, method_index, hour_ms = decode_payment, METHOD_INDEX, HOUR_MS
         touched: dict[tuple[str, str], CellState] = {}
         dead: list[DeadLetter] = []
         probes: list[int] = []
-        watermark = state.watermark
+        run, watermark = "", 0
         applied = duplicates = replayed = late = 0
         consumed = len(records)
         for position, record in enumerate(records):
             try:
                 row = decode(record.value)  # type: ignore[arg-type]  # None raises TypeError, caught below
-            except (msgspec.MsgspecError, TypeError, UnicodeDecodeError) as error:
+            except (msgspec.MsgspecError, TypeError, UnicodeDecodeError, RecursionError) as error:
                 dead.append(_dead_letter(record, error))
                 continue
             if record.headers:
@@ -129,9 +132,12 @@ class PartitionFold:
                 found = f"{row.cell}: commune {row.commune}, sector {row.sector}"
                 dead.append(DeadLetter(record, DeadLetterReason.UNKNOWN_CELL, found))
                 continue
+            if row.run != run:
+                run = row.run
+                watermark = watermarks.get(run, 0)
             occurred_at = row.occurred_at
-            if occurred_at > watermark:  # noqa: PLR1730  # max() is a call, five times slower
-                watermark = occurred_at
+            if occurred_at - lateness > watermark:
+                watermark = watermarks[run] = occurred_at - lateness
             if record.offset <= cell.applied_offset:
                 replayed += 1
                 continue
@@ -146,9 +152,9 @@ class PartitionFold:
             applied += 1
             hour = occurred_at // hour_ms
             method = method_index[row.method]
-            if (hour + 1) * hour_ms + lateness <= watermark:
+            if (hour + 1) * hour_ms <= watermark:
                 late += 1
-                add_late(cell, hour, _single(row), (watermark - lateness) // hour_ms)
+                add_late(cell, hour, _single(row), watermark // hour_ms)
                 continue
             tally = cell.hours.get(hour)
             if tally is None:
@@ -159,7 +165,6 @@ class PartitionFold:
             else:
                 tally[FAILED + method] += 1
         self._settle(records[:consumed], touched.values(), dead)
-        state.watermark = watermark
         state.applied += applied
         state.duplicates += duplicates
         state.late += late
@@ -185,7 +190,8 @@ class PartitionFold:
         cell = CellState(
             run=row.run, cell=row.cell, commune=known.commune, sector=known.sector, province=known.province
         )
-        self._by_place[row.run, row.cell] = cell
+        if row.commune == known.commune and row.sector == known.sector:  # else it is set aside, and leaves no cell
+            self._by_place[row.run, row.cell] = cell
         return cell
 
 
@@ -199,8 +205,13 @@ def _single(row: PaymentRow) -> tallies.Tally:
     return tally
 
 
-def _sent_at(headers: Sequence[tuple[str, bytes]]) -> list[int]:
-    return [int(value) for name, value in headers if name == "sent_at" and value.isdigit()]
+def _sent_at(headers: Sequence[tuple[str, bytes | None]]) -> list[int]:
+    """Return the times in the headers; anybody may have written them, so what is no time is passed over."""
+    return [
+        int(value)
+        for name, value in headers
+        if name == "sent_at" and value and value.isdigit() and len(value) <= MAX_TIME_DIGITS
+    ]
 
 
 _REASON_OF_FIELD: dict[str, DeadLetterReason] = {
@@ -213,13 +224,11 @@ def _dead_letter(record: Record, error: Exception) -> DeadLetter:
     """Say why a record could not be decoded: the version first, since it decides what the rest means."""
     try:
         document = msgspec.json.decode(record.value or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         document = None
     if isinstance(document, dict) and document.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
         found = f"schema_version {document['schema_version']!r}; this worker reads {SCHEMA_VERSION}"
-        return DeadLetter(record, DeadLetterReason.VERSION, found)
+        return DeadLetter(record, DeadLetterReason.VERSION, found[:MAX_DETAIL])
     detail = str(error)
-    for field, reason in _REASON_OF_FIELD.items():
-        if f"`{field}`" in detail:
-            return DeadLetter(record, reason, detail)
-    return DeadLetter(record, DeadLetterReason.MALFORMED, detail)
+    reasons = (reason for field, reason in _REASON_OF_FIELD.items() if f"`{field}`" in detail)
+    return DeadLetter(record, next(reasons, DeadLetterReason.MALFORMED), detail[:MAX_DETAIL])

@@ -4,12 +4,14 @@ In: chunks, by offset. Out: for each flush the records to write: cell states, ad
 are acknowledged, the offset that may be committed.
 Pure: the worker (`streams.app`) does the waiting. The order of writing carries the exactness:
 
-1. A flush writes the state of every cell that changed and, when that is acknowledged, the partition's own: its
-   `next_offset` says up to where the cells are complete. A crash before that leaves cells that are ahead;
-   `applied_offset` in each of them passes over what they have already.
-2. Only when all of a flush is acknowledged may its offset be committed.
-3. Windows leave a cell's state one flush after they were emitted as final and acknowledged.
-4. After a recovery everything is emitted once more: emissions replace each other by key.
+1. A flush writes the state of every cell that changed and the dead letters; when that is acknowledged, the
+   partition's own state: its `next_offset` says up to where the cells are complete. A crash before that leaves
+   cells that are ahead; `applied_offset` in each of them passes over what they have already.
+2. Adoption is written when the cells are acknowledged, not before: what was told never exceeds what is durable.
+3. Only when all of a flush is acknowledged may its offset be committed. What was not is in the next flush again.
+4. Windows leave a cell's state one flush after they were emitted as final and acknowledged.
+5. After a recovery nothing is flushed until the records are read again that some cells have and others have not.
+   Then everything is emitted once more: emissions replace each other by key.
 """
 
 from __future__ import annotations
@@ -23,13 +25,14 @@ import msgspec
 from streams.cells import CellState, close, has_closed, pack, unpack
 from streams.emission import Emission, emissions
 from streams.fold import DeadLetter, Folded, PartitionFold, PartitionState, Record, Registry
+from streams.tallies import payments
 
 _KEY_SEPARATOR: Final = "|"
 
 
 @dataclass(frozen=True)
 class Flush:
-    """What is to be written: `own` only when all else is acknowledged."""
+    """What is to be written: first `cells` and `dead_letters`; these acknowledged, `own`, then `emissions`."""
 
     cells: list[tuple[bytes, bytes]]
     """Table keys and values of the cells that changed."""
@@ -39,7 +42,7 @@ class Flush:
     own: tuple[bytes, bytes]
     """Table key and value of the partition's own state."""
     next_offset: int
-    watermark_hour: int
+    watermark_hours: dict[str, int]
 
 
 class Partition:
@@ -58,16 +61,23 @@ class Partition:
         self.number = number
         self.known = prefix in table
         """Whether there was a state to open."""
+        # Cells may be ahead of the partition's state, and what they have is passed over: so count what they have.
+        state.applied = sum(payments(cell.total()) for cell in cells)
+        state.duplicates = sum(cell.duplicates for cell in cells)
+        state.late = sum(cell.late for cell in cells)
+        self._complete_from = max((cell.applied_offset for cell in cells), default=-1) + 1
+        """Offset from which on no cell is ahead of another."""
         self.fold = PartitionFold(state, cells, allowed_lateness_ms)
-        self._closed_until = max((cell.closed_until for cell in cells), default=0)
+        self._closed_until: dict[str, int] = {}
         for cell in cells:
-            close(cell, self._closed_until)
+            self._closed_until[cell.run] = max(cell.closed_until, self._closed_until.get(cell.run, 0))
         self._changed: dict[int, CellState] = {id(cell): cell for cell in cells}
         self._emitted: dict[str, tuple[int, ...]] = {}
         self._final_keys: list[str] = []
         self._dead_letters: list[DeadLetter] = []
         self._probes: list[int] = []
         self._dirty = bool(cells)
+        self._in_flight: tuple[Flush, dict[int, CellState]] | None = None
 
     @property
     def next_offset(self) -> int:
@@ -84,14 +94,17 @@ class Partition:
         return folded
 
     def flush(self) -> Flush | None:
-        """Return what is to be written now, or None if nothing has changed since the last flush."""
+        """Return what is to be written now, or None if nothing is."""
+        if self.next_offset < self._complete_from:
+            return None
+        self._take_back()
         if not self._dirty:
             return None
-        hour = self.fold.watermark_hour
+        hours = self.fold.watermark_hours()
         self._let_closed_windows_leave()
-        closing = hour > self._closed_until and any(has_closed(cell, hour) for cell in self.fold.cells)
+        closing = any(has_closed(cell, hours.get(cell.run, 0)) for cell in self.fold.cells)
         changed = self.fold.cells if closing else self._changed.values()
-        emitted = [one for one in emissions(changed, self.fold.cells, hour) if self._is_news(one)]
+        emitted = [one for one in emissions(changed, self.fold.cells, hours) if self._is_news(one)]
         flush = Flush(
             cells=[(_key(self.number, cell.key), pack(cell)) for cell in self._changed.values()],
             emissions=emitted,
@@ -99,23 +112,41 @@ class Partition:
             probes=self._probes,
             own=(_key(self.number, ""), msgspec.msgpack.encode(self.fold.state)),
             next_offset=self.next_offset,
-            watermark_hour=hour,
+            watermark_hours=hours,
         )
+        self._in_flight = flush, self._changed
         self._dead_letters, self._probes, self._changed, self._dirty = [], [], {}, False
         return flush
 
     def flushed(self, flush: Flush) -> None:
         """Take note that all of a flush is acknowledged."""
+        if self._in_flight is None or self._in_flight[0] is not flush:
+            return  # a later flush has what it had
+        self._in_flight = None
         self._final_keys += [one.key for one in flush.emissions if one.state[-1]]
-        if flush.watermark_hour > self._closed_until:
-            self._closed_until = flush.watermark_hour
-            self._dirty = self._dirty or any(has_closed(cell, flush.watermark_hour) for cell in self.fold.cells)
+        self._closed_until = flush.watermark_hours
+        self._dirty = self._dirty or any(self._has_closed(cell) for cell in self.fold.cells)
+
+    def _take_back(self) -> None:
+        """Count as not written what was in a flush that was not acknowledged."""
+        if self._in_flight is None:
+            return
+        flush, changed = self._in_flight
+        self._in_flight = None
+        self._changed = {**changed, **self._changed}
+        self._dead_letters = flush.dead_letters + self._dead_letters
+        self._probes = flush.probes + self._probes
+        for one in flush.emissions:
+            self._emitted.pop(one.key, None)
+        self._dirty = True
+
+    def _has_closed(self, cell: CellState) -> bool:
+        return has_closed(cell, self._closed_until.get(cell.run, 0))
 
     def _let_closed_windows_leave(self) -> None:
-        for cell in self.fold.cells:
-            if has_closed(cell, self._closed_until):
-                close(cell, self._closed_until)
-                self._changed[id(cell)] = cell
+        for cell in filter(self._has_closed, self.fold.cells):
+            close(cell, self._closed_until[cell.run])
+            self._changed[id(cell)] = cell
         for key in self._final_keys:
             self._emitted.pop(key, None)
         self._final_keys = []

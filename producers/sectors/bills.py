@@ -46,13 +46,27 @@ class UtilityBills:
         return concatenate(_on_day(self._of_month(cell, month), day) for cell in self._cells for month in months)
 
     def codes(self, day: Day) -> Iterator[IssuedCodes]:
-        """Yield the codes on the bills that are issued on a day, cell by cell."""
+        """Yield the codes on the bills that are issued on a day, cell by cell.
+
+        The first day also brings the codes of the bills that were issued before it and are paid from it on.
+        """
+        if day == Day.of(self._world.scenario.start):
+            yield from self._open_codes(day)
         month = month_of(day)
         for cell in self._cells:
             if cycle_day(self._world.seed, cell.id) == day.date.day:
                 amount, customers = _amounts(self._world, cell, month)
                 source = np.full(len(amount), cell.first_source, dtype=np.int64)
                 yield IssuedCodes(source, bill_code(month, customers), amount, day.midnight_at)
+
+    def _open_codes(self, day: Day) -> Iterator[IssuedCodes]:
+        for cell in self._cells:
+            for month in (previous_month(month_of(day)), month_of(day)):
+                issue = day_in_month(month, cycle_day(self._world.seed, cell.id))
+                due = self._of_month(cell, month)
+                still = due.occurred_at >= day.midnight_at
+                if issue.number < day.number and still.any():
+                    yield IssuedCodes(due.source[still], due.bill[still], due.amount_vnd[still], issue.midnight_at)
 
     def _of_month(self, cell: CellSpec, month: int) -> Draws:
         key = (cell.id, month)

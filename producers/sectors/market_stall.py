@@ -84,8 +84,9 @@ def _popularity(stalls: int, exponent: float) -> FloatArray:
 
 
 def rounded_amounts(normal: FloatArray, rule: StallRule) -> IntArray:
-    """Turn standard normal draws into amounts in VND: log-normal, cut, rounded to 500 or 1 000 VND."""
+    """Turn standard normal draws into amounts in VND: log-normal, rounded to 500 or 1 000 VND, cut at both ends."""
     raw = rule.amount_median_vnd.value * np.exp(rule.amount_sigma.value * normal)
     cut = np.clip(raw, rule.amount_min_vnd.value, rule.amount_max_vnd.value)
     step = np.where(cut < FINE_ROUNDING_BELOW_VND, 500, 1000)
-    return np.asarray(np.rint(cut / step) * step, dtype=np.int64)
+    rounded = np.rint(cut / step) * step
+    return np.asarray(np.clip(rounded, rule.amount_min_vnd.value, rule.amount_max_vnd.value), dtype=np.int64)

@@ -6,13 +6,14 @@ What the scenario names is taken as it is; the rest is made up by rule, and its 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from producers.simulation.random import generator
+from schemas.errors import BadInputError
 from schemas.events import Sector
 from schemas.scenario import Bills, Scenario
 
@@ -33,13 +34,15 @@ class Place:
 
 @dataclass(frozen=True)
 class CellSpec:
-    """A cell: a market, or one sector of one commune. Its tills are ``first_source`` … + ``sources`` - 1."""
+    """A cell: a market, or one sector of one commune. Its tills are ``first_source`` … + ``sources`` - 1.
+
+    ``first_till`` is the same place counted over the whole province: it does not depend on the shard.
+    """
 
     id: str
     name: str
     sector: Sector
     commune: int
-    first_source: int
     sources: int
     hours: str
     cashless_share: float
@@ -48,6 +51,8 @@ class CellSpec:
     """For stalls."""
     customers: int = 0
     """For bills."""
+    first_source: int = 0
+    first_till: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,11 @@ class World:
         return np.array([cell.commune for cell in self.cells])[self.cell_of_source]
 
     @cached_property
+    def till_of_source(self) -> IntArray:
+        """Number of each source in the whole province, whatever the shard."""
+        return np.concatenate([np.arange(cell.sources) + cell.first_till for cell in self.cells])
+
+    @cached_property
     def source_ids(self) -> list[str]:
         """Ids of the sources: a stall is ``market/0001``, a biller's branch has its cell's id."""
         return [name for cell in self.cells for name in _source_ids(cell)]
@@ -94,16 +104,21 @@ def build_world(scenario: Scenario, seed: int, shard: tuple[int, int] = (1, 1)) 
         scenario: what is known of it.
         seed: seed of the run; the layout depends on it and on nothing else.
         shard: (i, n): only every n-th commune from the i-th (1 to n); all sources keep their ids and draws.
+
+    Raises:
+        BadInputError: if there are fewer communes than shards before this one.
     """
     places = _places(scenario, seed)
     index, count = shard
+    if index > len(places):
+        raise BadInputError("scenario", f"shard {index}/{count} of {len(places)} communes is empty", "use fewer shards")
     cells: list[CellSpec] = []
-    first = 0
+    source = till = 0
     for draft in (*_markets(scenario, seed, places), *_bill_cells(scenario, places)):
-        if draft.commune % count != index - 1:
-            continue
-        cells.append(CellSpec(**{**draft.__dict__, "first_source": first}))
-        first += draft.sources
+        if draft.commune % count == index - 1:
+            cells.append(replace(draft, first_source=source, first_till=till))
+            source += draft.sources
+        till += draft.sources
     return World(scenario, seed, places, tuple(cells))
 
 
@@ -128,7 +143,6 @@ def _markets(scenario: Scenario, seed: int, places: tuple[Place, ...]) -> list[C
             name=market.name,
             sector="market_stall",
             commune=commune_index[market.commune],
-            first_source=0,
             sources=market.stalls.value,
             hours=market.hours,
             cashless_share=market.cashless_share.value,
@@ -157,7 +171,6 @@ def _made_up_market(scenario: Scenario, seed: int, places: tuple[Place, ...], nu
         name=f"Chợ {number} (giả định)",
         sector="market_stall",
         commune=int(random.choice(len(places), p=sizes / sizes.sum())),
-        first_source=0,
         sources=max(5, round(rule.stalls_median.value * np.exp(rule.stalls_sigma.value * random.standard_normal()))),
         hours=hours[int(random.choice(len(hours), p=weights / weights.sum()))],
         cashless_share=float(np.clip(share, 0.01, 0.99)),
@@ -172,7 +185,6 @@ def _bill_cells(scenario: Scenario, places: tuple[Place, ...]) -> list[CellSpec]
             name=f"{place.name}: {sector}",
             sector=sector,
             commune=number,
-            first_source=0,
             sources=1,
             hours=bills.hours,
             cashless_share=bills.cashless_share.value,

@@ -1,0 +1,47 @@
+# Everything starts here: `make demo` and `make test` set up what they need, in .venv.
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+
+.PHONY: demo test fast lint bench setup lock clean
+
+demo: .venv/.run ## A province pays on this machine; ARGS="--for 30s --json" passes options
+	@$(BIN)/quetma demo $(ARGS)
+
+test: .venv/.dev ## The whole test suite; ARGS="-k qr" passes options
+	@$(BIN)/python -m pytest $(ARGS)
+
+fast: .venv/.dev ## Only tests without brokers and browsers
+	@$(BIN)/python -m pytest tests/unit tests/property tests/golden tests/test_architecture.py $(ARGS)
+
+lint: .venv/.dev ## Lint, format, types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: .venv/.dev ## Benchmarks; ARGS="publish --json" passes options
+	@$(BIN)/quetma bench $(ARGS)
+
+setup: .venv/.dev ## Install everything, tests' tools included
+
+lock: .venv/.dev ## Renew requirements/*.txt from pyproject.toml
+	@requirements/lock.sh
+
+clean: ## Remove what setup made
+	rm -rf .venv
+
+.venv/.uv: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Quetma needs Python 3.11 or newer: set PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/.run: .venv/.uv requirements/run.txt pyproject.toml
+	@$(BIN)/uv pip install --quiet --require-hashes -r requirements/run.txt
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: .venv/.run requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
