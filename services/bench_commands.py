@@ -28,7 +28,7 @@ USUAL = ("generate", "encode", "publish", "stream", "end-to-end", "qr")
 """What runs where no name is given, in the order in which payments go. All others only by name."""
 DEFAULT_SECONDS = 2.0
 """For benchmarks without a default of their own."""
-SHOWN = ("name", "events", "seconds", "events_per_second", "cpu_seconds", "cpu_us_per_event", "peak_memory_mb")
+IN_TABLE = ("name", "events", "seconds", "events_per_second", "cpu_seconds", "cpu_us_per_event")
 
 Row = dict[str, Any]
 Benchmark = Callable[..., Iterator[Row]]
@@ -55,7 +55,7 @@ def bench(
             print_json(row)
         rows.append(row)
     if not json:
-        Console().print(_table(rows))
+        _print(rows)
 
 
 def measurements(name: str | None, options: dict[str, Any], tell: Callable[[str], None]) -> Iterator[Row]:
@@ -109,15 +109,12 @@ def _benchmark(name: str) -> Benchmark:
     return run
 
 
-def _table(rows: list[Row]) -> Table:
-    table = Table(box=None)
-    table.add_column("benchmark")
+def _print(rows: list[Row]) -> None:
+    console = Console()
+    table = Table("benchmark", box=None)
     for heading in ("events", "seconds", "events/s", "CPU s", "CPU µs/event"):
         table.add_column(heading, justify="right")
-    table.add_column("peak MB")
-    table.add_column("more")
     for row in rows:
-        more = {key: value for key, value in row.items() if key not in SHOWN}
         table.add_row(
             row["name"],
             f"{row['events']:,}",
@@ -125,10 +122,12 @@ def _table(rows: list[Row]) -> Table:
             f"{row['events_per_second']:,.0f}",
             _number(row.get("cpu_seconds"), 1),
             _number(row.get("cpu_us_per_event"), 2),
-            _pairs(row.get("peak_memory_mb", {})),
-            _pairs(more),
         )
-    return table
+    console.print(table)
+    for row in rows:
+        more = {key: value for key, value in row.items() if key not in IN_TABLE}
+        if more:
+            console.print(f"{row['name']}: {_pairs(more)}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -136,7 +135,21 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _pairs(values: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {_pairs(value) if isinstance(value, dict) else value}" for key, value in values.items())
+    return ", ".join(f"{key} {_text(value)}" for key, value in values.items())
+
+
+def _text(value: object) -> str:
+    match value:
+        case dict():
+            return f"({_pairs(value)})"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case None:
+            return "-"
+        case _:
+            return str(value)
 
 
 def _nothing(_message: str) -> None:

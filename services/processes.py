@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Awaitable, Callable
 
 from prometheus_client import CollectorRegistry, start_http_server
 
 from schemas.errors import BadInputError
+
+REPEAT_SECONDS = 30.0
 
 
 def serve_metrics(registry: CollectorRegistry, host: str, port: int) -> int:
@@ -37,7 +40,28 @@ async def until_stopped(work: Callable[[asyncio.Event], Awaitable[None]]) -> Non
     await work(stop)
 
 
+class _Seldom(logging.Filter):
+    """Lets a logger say the same thing once in a while: client libraries repeat themselves at every retry."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_at: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record may be shown."""
+        what = (record.name, str(record.msg))
+        if (
+            record.name.startswith("quetma")
+            or time.monotonic() - self._said_at.get(what, -REPEAT_SECONDS) >= REPEAT_SECONDS
+        ):
+            self._said_at[what] = time.monotonic()
+            return True
+        return False
+
+
 def set_up_logging(*, quiet: bool = False) -> None:
-    """Send warnings to stderr, one line each; keep client libraries to errors."""
-    logging.basicConfig(level=logging.ERROR if quiet else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL if quiet else logging.ERROR)
+    """Send warnings to stderr, one line each, and what client libraries repeat only once in 30 s."""
+    handler = logging.StreamHandler()
+    handler.addFilter(_Seldom())
+    level = logging.ERROR if quiet else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=[handler])

@@ -18,6 +18,7 @@ from aiokafka import TopicPartition
 from faust.types import TP, StreamT
 from yarl import URL
 
+from schemas.events import DeadLetterReason
 from schemas.metrics import Metrics
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS, PAYMENTS, STATE_TABLE, STREAM_GROUP
@@ -43,6 +44,8 @@ class StreamWorker:
         self._partitions: dict[int, Partition] = {}
         self._durable: dict[int, int] = {}
         self._exported: dict[int, PartitionState] = {}
+        for reason in DeadLetterReason:  # a reason that has not occurred yet is 0, not absent
+            metrics.counter("quetma_dead_letters").labels(reason=reason)
         self._registry = CellRegistry(servers)
         self._flushing = asyncio.Lock()
         self._started = time.monotonic()
@@ -211,4 +214,6 @@ class StreamWorker:
 
 def worker_of(worker: StreamWorker, *, quiet: bool) -> faust.Worker:
     """Return the Faust worker that runs a stream worker until it is told to stop."""
-    return faust.Worker(worker.app, loglevel="ERROR" if quiet else "WARNING", redirect_stdouts=False, quiet=True)
+    return faust.Worker(
+        worker.app, loglevel="ERROR" if quiet else "WARNING", redirect_stdouts=False, quiet=True, override_logging=False
+    )

@@ -10,6 +10,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from services.broker import EmbeddedBroker
 from tests.kafka.server import ApacheKafka
@@ -17,6 +18,10 @@ from tests.tools import require_tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+settings.register_profile("unhurried", deadline=None)  # a busy machine is no error
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ COUNTED_BY = {
 
 def run(events: int = 10_000_000, broker: str | None = None) -> Iterator[Row]:
     """Let `events` payments pass and yield a row for each process."""
-    with broker_of(broker) as one, tempfile.TemporaryDirectory(prefix="quetma-bench-") as folder:
+    with broker_of(broker, without_payments=True) as one, tempfile.TemporaryDirectory(prefix="quetma-bench-") as folder:
         yield from uvloop.run(_measure(one, events, Path(folder)))
 
 

@@ -19,15 +19,18 @@ from typing import Any
 
 import psutil
 import uvloop
+from aiokafka import TopicPartition
 
 from producers.scenario_files import load_scenario
 from producers.simulation.world import World, build_world
-from schemas.errors import ExitCode, QuetmaError, UnreachableError
+from schemas.errors import BadInputError, ExitCode, QuetmaError, UnreachableError
 from schemas.settings import Settings, load_settings
+from schemas.topics import PAYMENTS
 from services.broker import EmbeddedBroker, check_reachable
 from services.demo import EMBEDDED_SESSION_SECONDS
 from services.leash import leashed
 from services.topic_admin import ensure_topics
+from streams.offsets import end_offsets
 
 ROOT = Path(__file__).parents[2]
 SCENARIO = "an-giang"
@@ -147,8 +150,13 @@ class Broker:
 
 
 @contextlib.contextmanager
-def broker_of(servers: str | None) -> Iterator[Broker]:
-    """Give a benchmark its broker, with all topics: a fresh embedded one, or the one named."""
+def broker_of(servers: str | None, *, without_payments: bool = False) -> Iterator[Broker]:
+    """Give a benchmark its broker, with all topics: a fresh embedded one, or the one named.
+
+    Raises:
+        BadInputError: if it must not have any payments, so that all that are counted are the benchmark's, and has.
+        UnreachableError: if it does not answer.
+    """
     with contextlib.ExitStack() as stack:
         pid = None
         if servers is None:
@@ -157,6 +165,11 @@ def broker_of(servers: str | None) -> Iterator[Broker]:
         settings = load_settings(bootstrap_servers=servers)
         uvloop.run(check_reachable(servers, settings.kafka.connect_timeout_seconds))
         uvloop.run(ensure_topics(settings.kafka))
+        if without_payments:
+            places = [TopicPartition(PAYMENTS, number) for number in range(settings.kafka.partitions)]
+            there = sum(uvloop.run(end_offsets(servers, places)).values())
+            if there:
+                raise BadInputError("bench", f"{there:,} payments are on {servers} already", "name an empty cluster")
         yield Broker(servers, pid, settings)
 
 

@@ -185,8 +185,11 @@ def test_no_share_of_nothing():
 
 
 def test_hours_change_no_share():
-    view = view_of(DAY, MARKET_DAY, record("hour", {"water": {"vietqr": tally(9, 9)}}, hour=5))
+    hour = record("hour", {"market_stall": {"vietqr": tally(9, 9)}}, hour=5)
+    view = view_of(DAY, MARKET_DAY, hour, of_market(hour), of_market(TOTAL))
     assert value(view, "quetma_commune_cashless_share", commune="binh-an", by="count") == 0.25
+    labels = {"commune": "binh-an", "market": "cho-binh-an"}
+    assert value(view, "quetma_market_cashless_share", **labels, by="count") == 0.25
 
 
 def test_simulated_time_is_that_of_the_newest_hour():
@@ -246,6 +249,11 @@ def test_a_restart_shows_the_same(steps, data):
     kept = data.draw(st.integers(0, len(steps) - 1))
     left = [document for step in steps[kept:] for document in grown(step)]
     assert samples(view_of(*left)) == samples(view_of(*history)) == samples(view_of(*history, *history))
+
+
+def test_a_repeat_that_was_dropped_is_progress():
+    view = view_of(TOTAL, {**TOTAL, "duplicates": 5}, TOTAL)
+    assert value(view, "quetma_duplicates_total") == 5
 
 
 def test_what_is_final_replaces_what_was_not():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +23,7 @@ from tests.benchmarks import (
     bench_publish,
     bench_stream,
 )
-from tests.benchmarks.measuring import Meter, Row, in_own_process, row
+from tests.benchmarks.measuring import Meter, Row, broker_of, in_own_process, row
 
 TINY = 0.01
 BASIC = {"name", "events", "seconds", "events_per_second"}
@@ -72,13 +71,14 @@ def test_fold() -> None:
 
 
 @pytest.mark.broker
-def test_publish(embedded_broker: str) -> None:
-    check(
-        bench_publish.ready(TINY, embedded_broker, os.getpid()), "publish ready", "publisher", "broker"
-    )  # we stand in for the broker
-    measured = bench_publish.simulated(TINY, embedded_broker)
-    check(measured, "publish simulated", "producer")
-    assert "broker_cpu_seconds" not in measured
+def test_publish() -> None:
+    with broker_of(None) as broker:
+        check(bench_publish.ready(TINY, broker.servers, broker.pid), "publish ready", "publisher", "broker")
+        measured = bench_publish.simulated(TINY, broker.servers)
+        check(measured, "publish simulated", "producer")
+        assert "broker_cpu_seconds" not in measured
+        with pytest.raises(BadInputError, match="name an empty cluster"):
+            next(bench_stream.run(events=1, broker=broker.servers))
 
 
 @pytest.mark.broker
@@ -156,11 +156,16 @@ def test_json_is_one_object_a_line() -> None:
     assert "generate" in result.stderr
 
 
-def test_table() -> None:
-    result = run("generate", "--seconds", str(TINY), "--quiet")
+def test_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    peaks = {"worker": 99.9, "broker": 12.0}
+    full = row("full", events=1_000, seconds=2.0, cpu_seconds=0.003, peak_memory_mb=peaks, exact=True, slope=None)
+    monkeypatch.setattr(bench_commands, "_benchmark", lambda _name: lambda: iter([full]))
+    result = run("memory", "--quiet")
     assert result.exit_code == 0
-    assert "benchmark" in result.stdout
-    assert "generate" in result.stdout
+    heading, numbers, more = result.stdout.splitlines()
+    assert heading.split()[0] == "benchmark"
+    assert numbers.split() == ["full", "1,000", "2.0", "500", "0.0", "3.00"]
+    assert more == "full: peak_memory_mb (worker 99.9, broker 12.0), exact yes, slope -"
     assert result.stderr == ""
 
 

@@ -67,6 +67,7 @@ SET_ASIDE: dict[str, tuple[bytes | None, DeadLetterReason]] = {
     "missing amount": (without("amount_vnd"), DeadLetterReason.MALFORMED),
     "missing version": (without("schema_version"), DeadLetterReason.MALFORMED),
     "extra field": (wire({**GOOD, "tip": 5}), DeadLetterReason.MALFORMED),
+    "extra field of a long name": (wire({**GOOD, "x" * 100_000: 5}), DeadLetterReason.MALFORMED),
     "wrong type": (wire({**GOOD, "sequence": "1"}), DeadLetterReason.MALFORMED),
     "sequence 0": (wire({**GOOD, "sequence": 0}), DeadLetterReason.MALFORMED),
     "unknown method": (wire({**GOOD, "method": "barter"}), DeadLetterReason.MALFORMED),
@@ -276,7 +277,7 @@ def test_a_new_cell_is_as_it_was_announced():
 
 def test_probes_are_read_from_headers():
     value = wire(payment())
-    folded = apply(new_fold(), [Record(0, value, [("ce_id", b"x"), ("sent_at", b"1700000000123")])])
+    folded = apply(new_fold(), [Record(0, value, [("batch", b"1700000000000"), ("sent_at", b"1700000000123")])])
     assert folded.probes == [1_700_000_000_123]
 
 
