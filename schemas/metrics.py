@@ -74,6 +74,14 @@ METRICS: tuple[Metric, ...] = (
         collected=True,
     ),
     Metric(
+        "quetma_market_payments",
+        "gauge",
+        ("province", "commune", "market"),
+        ("serve",),
+        "settled payments in the newest simulated day",
+        collected=True,
+    ),
+    Metric(
         "quetma_province_cashless_share",
         "gauge",
         ("province", "by"),

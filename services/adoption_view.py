@@ -61,6 +61,7 @@ class AdoptionView(Collector):
         """Yield all families."""
         yield self._commune_shares()
         yield self._market_shares()
+        yield self._market_payments()
         yield self._province_shares()
         yield from self._payment_counters()
         yield self._sum_of("quetma_duplicates", "duplicates")
@@ -81,6 +82,13 @@ class AdoptionView(Collector):
         family = _family("quetma_market_cashless_share")
         for document in self._current(self._markets):
             _add_shares(family, [document["province"], document["commune"], document["market"]], document)
+        return family
+
+    def _market_payments(self) -> Any:
+        family = _family("quetma_market_payments")
+        for document in self._current(self._markets):
+            settled = sum(tally["settled"] for tally in document["tallies"].values())
+            family.add_metric([document["province"], document["commune"], document["market"]], settled)
         return family
 
     def _province_shares(self) -> Any:

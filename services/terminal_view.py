@@ -34,7 +34,7 @@ class TerminalView:
     def render(self, snapshot: Snapshot) -> RenderableType:
         """Take a snapshot and return what to show."""
         self._recent.append(snapshot)
-        parts: list[RenderableType] = [self._flow(snapshot), self._shares(snapshot), self._places()]
+        parts: list[RenderableType] = [self._flow(snapshot), "", self._shares(snapshot), "", self._places()]
         subtitle = "Ctrl-C stops in order and reconciles"
         return Panel(Group(*parts), title=f"Quetma · {self._title} · {snapshot.phase}", subtitle=subtitle, expand=False)
 
@@ -79,20 +79,23 @@ class TerminalView:
         table.add_column("cashless, by count")
         table.add_column("")
         table.add_column("share", justify="right")
+        table.add_column("payments today", justify="right")
         for labels, share in _by_count(snapshot, "quetma_province_cashless_share"):
             table.add_row(Text(labels["province"], style="bold"), _bar(share), f"{share:6.1%}")
-        markets = sorted(_by_count(snapshot, "quetma_market_cashless_share"), key=lambda one: -one[1])
-        for labels, share in markets[:TOP_MARKETS]:
-            table.add_row(f"{labels['market']} ({labels['commune']})", _bar(share), f"{share:6.1%}")
+        shares = {labels["market"]: share for labels, share in _by_count(snapshot, "quetma_market_cashless_share")}
+        busiest = sorted(snapshot.exporter.series("quetma_market_payments"), key=lambda one: -one[1])
+        for labels, payments in busiest[:TOP_MARKETS]:
+            market, share = labels["market"], shares.get(labels["market"], 0.0)
+            table.add_row(f"{market} ({labels['commune']})", _bar(share), f"{share:6.1%}", f"{payments:,.0f}")
         return table
 
-    def _places(self) -> Text:
+    def _places(self) -> Table:
         points = self._endpoints
-        return Text(
-            "browser and Prometheus: "
-            + "  ".join(points.url(port) for port in (points.exporter, points.stream, points.producer)),
-            style="dim",
-        )
+        table = Table.grid(padding=(0, 2))
+        table.add_row("browser and Prometheus", Text(points.url(points.exporter), style="cyan"), "adoption")
+        table.add_row("", Text(points.url(points.stream), style="cyan"), "stream worker")
+        table.add_row("", Text(points.url(points.producer), style="cyan"), "producer")
+        return table
 
     def _simulated(self, snapshot: Snapshot) -> str:
         reached = snapshot.producer.total("quetma_produced_time_seconds")
