@@ -38,14 +38,14 @@ class CodeEncoder:
         self._template = lru_cache(maxsize=1024)(self._new_template)
 
     def block(self, issued: IssuedCodes) -> RecordBlock:
-        """Encode codes: one record each, key: stall or bill number, partition: that of the commune."""
+        """Encode codes: one record each, key: run and code, partition: that of the commune."""
         columns = zip(issued.source.tolist(), issued.bill.tolist(), issued.amount_vnd.tolist(), strict=True)
         rows = [self._row(source, bill, amount, issued.issued_at) for source, bill, amount in columns]
         communes = self._world.commune_of_source[issued.source].tolist()
         return RecordBlock(
             topic=QR_CODES,
             partition=np.array([self._partition[commune] for commune in communes], dtype=np.int64),
-            key=[row.code.encode() for row in rows],
+            key=[f"{row.run}|{row.code}".encode() for row in rows],
             value=[_encode(row) for row in rows],
             timestamp=[issued.issued_at] * len(rows),
         )

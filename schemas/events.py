@@ -103,7 +103,7 @@ class Cell(Contract):
 
 
 class QrCode(Contract):
-    """A VietQR code that is shown: static at a stall, dynamic on a bill. Key: ``code``."""
+    """A VietQR code that is shown: static at a stall, dynamic on a bill. Key: ``run|code``."""
 
     schema_version: SchemaVersion
     run: Identifier

@@ -11,6 +11,7 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+Kind = Literal["counter", "gauge", "histogram"]
 Process = Literal["producer", "stream", "serve"]
 LATENCY_BUCKETS = (
     0.01,
@@ -40,7 +41,7 @@ class Metric:
     """A row of the table. A counter's samples end in ``_total``, as Prometheus has it."""
 
     name: str
-    kind: Literal["counter", "gauge", "histogram", "info"]
+    kind: Kind
     labels: tuple[str, ...]
     processes: tuple[Process, ...]
     meaning: str
@@ -128,7 +129,7 @@ METRICS: tuple[Metric, ...] = (
         "gauge",
         ("province",),
         ("serve",),
-        "newest event time in the aggregates, Unix seconds",
+        "beginning of the newest hour in the aggregates, Unix seconds",
         collected=True,
     ),
     Metric(
@@ -165,9 +166,54 @@ METRICS: tuple[Metric, ...] = (
         "time that production waited for the stream to catch up",
     ),
     # stream
-    Metric("quetma_processed_records", "counter", (), ("stream",), "records read from the payments topic"),
-    Metric("quetma_applied_payments", "counter", (), ("stream",), "payments folded into cells"),
-    Metric("quetma_dropped_duplicates", "counter", (), ("stream",), "repeated payments, dropped"),
+    Metric(
+        "quetma_processed_records",
+        "counter",
+        ("partition",),
+        ("stream",),
+        "records read from the payments topic",
+        collected=True,
+    ),
+    Metric(
+        "quetma_applied_payments",
+        "counter",
+        ("partition",),
+        ("stream",),
+        "payments folded into cells",
+        collected=True,
+    ),
+    Metric(
+        "quetma_dropped_duplicates",
+        "counter",
+        ("partition",),
+        ("stream",),
+        "repeated payments, dropped",
+        collected=True,
+    ),
+    Metric(
+        "quetma_late_records",
+        "counter",
+        ("partition",),
+        ("stream",),
+        "payments that missed a window",
+        collected=True,
+    ),
+    Metric(
+        "quetma_dead_letters",
+        "counter",
+        ("partition", "reason"),
+        ("stream",),
+        "records set aside, by reason",
+        collected=True,
+    ),
+    Metric(
+        "quetma_lag_records",
+        "gauge",
+        ("partition",),
+        ("stream",),
+        "records not yet folded",
+        collected=True,
+    ),
     Metric(
         "quetma_replayed_records",
         "counter",
@@ -175,9 +221,6 @@ METRICS: tuple[Metric, ...] = (
         ("stream",),
         "records read again after a restart and already in the state",
     ),
-    Metric("quetma_late_records", "counter", (), ("stream",), "payments that missed a window"),
-    Metric("quetma_dead_letters", "counter", ("reason",), ("stream",), "records set aside, by reason"),
-    Metric("quetma_lag_records", "gauge", ("partition",), ("stream",), "records not yet folded"),
     Metric("quetma_chunk_records", "histogram", (), ("stream",), "records in one chunk"),
     Metric("quetma_chunk_seconds", "histogram", (), ("stream",), "time to fold one chunk"),
     Metric("quetma_recovery_seconds", "gauge", (), ("stream",), "time that the last recovery took"),

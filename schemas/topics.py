@@ -66,7 +66,7 @@ TOPICS: tuple[Topic, ...] = (
         "records set aside, as they came, with the reason in their headers",
     ),
     Topic(CELLS, "run|cell", 1, "compact", None, (Cell,), "markets and commune sectors of each run"),
-    Topic(QR_CODES, "code", None, "compact", None, (QrCode,), "the codes that stalls and bills show"),
+    Topic(QR_CODES, "run|code", None, "compact", None, (QrCode,), "the codes that stalls and bills show"),
     Topic(
         LEDGER,
         "run, or run|cell|day",

@@ -18,7 +18,7 @@ from schemas.events import STATUSES
 from schemas.metrics import METRICS, Metric
 
 CASH = "cash"
-_ROWS: dict[str, Metric] = {row.name: row for row in METRICS if row.collected}
+_ROWS: dict[str, Metric] = {row.name: row for row in METRICS if row.collected and "serve" in row.processes}
 
 Document = dict[str, Any]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
@@ -46,7 +46,6 @@ class Exporter:
         self.registry = CollectorRegistry()
         self.metrics = Metrics("serve", self.registry, VERSION)
         self.view = AdoptionView()
-        self.registry.register(self.view)
         self._ready = False
         self._read_at = time.monotonic()
 
@@ -119,32 +118,43 @@ class Exporter:
             while True:
                 fetched = await consumer.getmany(timeout_ms=1000, max_records=5000)
                 now = time.time()
-                for records in fetched.values():
-                    self._take(records, now)
+                for place, records in fetched.items():
+                    self._take(records, now, news_from=ends[place])
                 self._read_at = time.monotonic()
                 if not self._ready:
-                    self._ready = all([await consumer.position(place) >= ends[place] for place in places])
+                    await self._look_whether_ready(consumer, ends)
         finally:
             await consumer.stop()
 
-    def _take(self, records: list[Any], now: float) -> None:
-        latency = self.metrics.histogram("quetma_event_to_metric_seconds")
+    async def _look_whether_ready(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> None:
+        """Show the view once it is whole: half-read totals would look like counters that were reset."""
+        self._ready = all([await consumer.position(place) >= end for place, end in ends.items()])
+        if self._ready:
+            self.registry.register(self.view)
+
+    def _take(self, records: list[Any], now: float, *, news_from: int) -> None:
+        """Learn records of one partition; those before ``news_from`` tell what was, not how long it took."""
         for record in records:
             try:
-                document = _decode(record.value or b"")
-            except msgspec.MsgspecError:
-                log.warning("%s-%d, offset %d: not JSON, passed over", record.topic, record.partition, record.offset)
-                continue
-            if record.topic != LEDGER:
-                self.view.apply(document)
-            elif document["kind"] == "run_started":
-                self.view.start_run(document)
-            for name, value in record.headers:
-                if name == "probes":
-                    for sent_at in value.split(b","):
-                        latency.observe(max(0.0, now - int(sent_at) / 1000))
-        if records:
-            self.metrics.counter("quetma_adoption_records").labels(topic=records[0].topic).inc(len(records))
+                self._learn(record, now if record.offset >= news_from else None)
+            except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+                place = f"{record.topic}-{record.partition}, offset {record.offset}"
+                log.warning("%s: not one of ours, passed over: %r", place, error)
+        self.metrics.counter("quetma_adoption_records").labels(topic=records[0].topic).inc(len(records))
+
+    def _learn(self, record: Any, now: float | None) -> None:
+        document = _decode(record.value or b"")
+        if record.topic != LEDGER:
+            self.view.apply(document)
+        elif document["kind"] == "run_started":
+            self.view.start_run(document)
+        if now is None:
+            return
+        latency = self.metrics.histogram("quetma_event_to_metric_seconds")
+        for name, value in record.headers:
+            if name == "probes":
+                for sent_at in value.split(b","):
+                    latency.observe(max(0.0, now - int(sent_at) / 1000))
 
 
 def _answer(*, ok: bool, found: str) -> web.Response:

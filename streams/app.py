@@ -8,7 +8,6 @@ only then may offsets be committed. At-least-once commits and offsets inside the
 from __future__ import annotations
 
 import asyncio
-import copy
 import time
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,12 @@ from aiokafka import TopicPartition
 from faust.types import TP, StreamT
 from yarl import URL
 
-from schemas.events import DeadLetterReason
+from schemas.errors import ExitCode, QuetmaError
 from schemas.metrics import Metrics
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS, PAYMENTS, STATE_TABLE, STREAM_GROUP
 from streams.chunks import SCHEME, Chunk, ChunkApp, ChunkScheduler, ChunkSchema, StateTable
+from streams.counts import PartitionCounts
 from streams.fold import DeadLetter, PartitionState
 from streams.offsets import first_offset
 from streams.partitions import Flush, Partition
@@ -30,6 +30,20 @@ from streams.registry import CellRegistry
 
 CHUNKS_WAITING = 4
 """Chunks that wait for the agent before fetching stops."""
+
+
+DEAD_LETTER_BYTES = 1 << 19
+"""How much of a record's key and value a dead letter keeps."""
+
+
+class WorkerStalledError(QuetmaError):
+    """The worker did not run for longer than its session lasts; it must start anew."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+    def __init__(self, seconds: float, limit: float) -> None:
+        fix = "It starts anew and goes on where its state ends"
+        super().__init__("stream", f"paused for {seconds:.1f} s, the session lasts {limit:g} s", fix)
 
 
 class StreamWorker:
@@ -43,12 +57,10 @@ class StreamWorker:
         self._metrics = metrics
         self._partitions: dict[int, Partition] = {}
         self._durable: dict[int, int] = {}
-        self._exported: dict[int, PartitionState] = {}
-        for reason in DeadLetterReason:  # a reason that has not occurred yet is 0, not absent
-            metrics.counter("quetma_dead_letters").labels(reason=reason)
         self._registry = CellRegistry(servers)
         self._flushing = asyncio.Lock()
         self._started = time.monotonic()
+        self._awake_at: float | None = None
         self.app = self._create_app(servers, data_dir, partitions)
         self._table = StateTable(
             self.app,
@@ -61,6 +73,7 @@ class StreamWorker:
         self.app.tables.add(self._table)
         self.app.agent(self.app.topic(PAYMENTS, schema=ChunkSchema()))(self._fold)
         self.app.task(self._keep_flushing)
+        metrics.registry.register(PartitionCounts(self._states, self._end_of))
 
     def _create_app(self, servers: str, data_dir: Path, partitions: int) -> ChunkApp:
         stream = self._settings.stream
@@ -93,7 +106,15 @@ class StreamWorker:
         app.durable_offset = self._durable.get
         app.open_partitions = self._open
         app.write_out = self.flush
+        app.close_partitions = self._close
         return app
+
+    def _states(self) -> list[PartitionState]:
+        return [partition.fold.state for partition in list(self._partitions.values())]
+
+    def _end_of(self, number: int) -> int | None:
+        end: int | None = self.app.consumer.highwater(TP(PAYMENTS, number))
+        return end
 
     def _open(self, numbers: set[int]) -> dict[int, int]:
         """Open the assigned partitions from the recovered table; return where to go on reading."""
@@ -102,8 +123,6 @@ class StreamWorker:
         self._partitions = {number: Partition(number, table, lateness) for number in sorted(numbers)}
         self._durable.clear()
         self._metrics.gauge("quetma_recovery_seconds").set(time.monotonic() - self._started)
-        for partition in self._partitions.values():
-            self._count(partition)
         return {number: one.next_offset for number, one in self._partitions.items() if one.known}
 
     async def _fold(self, stream: StreamT[Any]) -> None:
@@ -132,7 +151,6 @@ class StreamWorker:
         self._metrics.histogram("quetma_chunk_seconds").observe(time.perf_counter() - begun)
         self._metrics.histogram("quetma_chunk_records").observe(len(records))
         self._metrics.counter("quetma_replayed_records").inc(replayed)
-        self._count(partition)
         await asyncio.sleep(0)  # the flush and the heartbeat get their turn under full load
 
     async def _is_hole(self, chunk: Chunk, partition: Partition) -> bool:
@@ -146,24 +164,38 @@ class StreamWorker:
 
     async def _keep_flushing(self) -> None:
         while not self.app.should_stop:
+            self._awake_at = time.monotonic()
             await asyncio.sleep(self._settings.stream.emit_interval_seconds)
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what changed in all partitions and wait until it is acknowledged."""
+        """Write what changed in all partitions and wait until it is acknowledged.
+
+        Raises:
+            WorkerStalledError: if the process was paused for longer than the group waits. Others may own its
+                partitions by now, and what it would write is older than what they have written.
+        """
+        limit = self._settings.stream.session_timeout_seconds
         async with self._flushing:
+            if self._awake_at is not None and (paused := time.monotonic() - self._awake_at) > limit:
+                raise WorkerStalledError(paused, limit)
             for partition in list(self._partitions.values()):
                 flush = partition.flush()
                 if flush is not None:
                     await self._write(partition, flush)
 
+    def _close(self, numbers: set[int]) -> None:
+        for number in numbers:
+            self._partitions.pop(number, None)
+            self._durable.pop(number, None)
+
     async def _write(self, partition: Partition, flush: Flush) -> None:
-        """Write a flush: the partition's own state only when all else is acknowledged, since it vouches for it."""
+        """Write a flush, in the order that `streams.partitions` gives the reasons for."""
         writes = await self._table.write(partition.number, flush.cells)
-        writes += await self._emit(partition.number, flush)
         writes += [await self._set_aside(letter) for letter in flush.dead_letters]
         await asyncio.gather(*writes)
         await asyncio.gather(*await self._table.write(partition.number, [flush.own]))
+        await asyncio.gather(*await self._emit(partition.number, flush))
         if self._partitions.get(partition.number) is partition:
             partition.flushed(flush)
             self._durable[partition.number] = flush.next_offset
@@ -182,34 +214,17 @@ class StreamWorker:
     async def _set_aside(self, letter: DeadLetter) -> Any:
         record = letter.record
         place = f"{PAYMENTS}-{record.partition}-{record.offset}"
+        value = record.value or b""
         headers = {
             "reason": letter.reason.encode(),
             "detail": letter.detail.encode(),
-            "key": record.key or b"",
+            "key": (record.key or b"")[:DEAD_LETTER_BYTES],
+            "bytes": str(len(value)).encode(),
         }
+        kept = value[:DEAD_LETTER_BYTES]  # with its headers it must fit where the record alone just did
         return await self.app.producer.send(
-            DEAD_LETTERS, place.encode(), record.value or b"", record.partition, record.timestamp / 1000, headers
+            DEAD_LETTERS, place.encode(), kept, record.partition, record.timestamp / 1000, headers
         )
-
-    def _count(self, partition: Partition) -> None:
-        """Bring the counters up to the partition's own counts, which survive restarts."""
-        state = partition.fold.state
-        before = self._exported.get(partition.number, PartitionState(partition=partition.number))
-        for name, field in (
-            ("quetma_processed_records", "processed"),
-            ("quetma_applied_payments", "applied"),
-            ("quetma_dropped_duplicates", "duplicates"),
-            ("quetma_late_records", "late"),
-        ):
-            self._metrics.counter(name).inc(max(0, getattr(state, field) - getattr(before, field)))
-        for reason, count in state.dead_letters.items():
-            grown = count - before.dead_letters.get(reason, 0)
-            self._metrics.counter("quetma_dead_letters").labels(reason=reason).inc(max(0, grown))
-        self._exported[partition.number] = copy.deepcopy(state)
-        end = self.app.consumer.highwater(TP(PAYMENTS, partition.number))
-        if end is not None:
-            lag = self._metrics.gauge("quetma_lag_records").labels(partition=str(partition.number))
-            lag.set(max(0, end - state.next_offset))
 
 
 def worker_of(worker: StreamWorker, *, quiet: bool) -> faust.Worker:

@@ -17,7 +17,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP, AppT
 
-from schemas.topics import PAYMENTS
+from schemas.errors import BadInputError
+from schemas.topics import PAYMENTS, STATE_CHANGELOG
 from streams.fold import Record
 from streams.offsets import end_offsets
 
@@ -92,7 +93,7 @@ class ChunkScheduler(DefaultSchedulingStrategy):
 
 
 class ChunkApp(faust.App):
-    """A Faust app whose worker says where partitions stand. The three are set by `streams.app`."""
+    """A Faust app whose worker says where partitions stand. The four are set by `streams.app`."""
 
     durable_offset: Callable[[int], int | None]
     """Partition → offset up to which all writes are acknowledged; None if nothing is known."""
@@ -100,13 +101,16 @@ class ChunkApp(faust.App):
     """Assigned partitions, after recovery → where to go on reading, for those that have a state."""
     write_out: Callable[[], Awaitable[None]]
     """Writes what has not been written, so that a successor has nothing to read again."""
+    close_partitions: Callable[[set[int]], None]
+    """Gives partitions up."""
 
     async def on_stop(self) -> None:
         """Write and commit before the parts of the app stop."""
-        await self.write_out()
-        if self._consumer is not None:
-            await self._consumer.commit()
-        await super().on_stop()
+        try:
+            if isinstance(self._consumer, ChunkConsumer):
+                await self._consumer.hand_over(self._consumer.assignment())
+        finally:
+            await super().on_stop()
 
 
 class _PromptThread(driver.AIOKafkaConsumerThread):
@@ -139,13 +143,32 @@ class ChunkConsumer(driver.Consumer):
         self._acked_index[tp].clear()
         return self.app.durable_offset(tp.partition)
 
+    async def hand_over(self, places: set[TP]) -> None:
+        """Give up partitions of the chunked topics, written and committed."""
+        try:
+            await self.app.write_out()
+            await self.commit()
+        finally:
+            self.app.close_partitions({tp.partition for tp in places if tp.topic in CHUNKED_TOPICS})
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Hand partitions over before another worker gets them."""
+        await self.hand_over(revoked)
+        await super().on_partitions_revoked(revoked)
+
     async def perform_seek(self) -> None:
         """Seek after a recovery: to where the state ends, which the group's commit may be ahead of or behind."""
         await super().perform_seek()
         chunked = {tp.partition: tp for tp in self.assignment() if tp.topic in CHUNKED_TOPICS}
         resume = {chunked[number]: at for number, at in self.app.open_partitions(set(chunked)).items()}
-        if resume:
-            await self.seek_wait(resume)
+        if not resume:
+            return
+        ends = await self.highwaters(*resume)
+        beyond = [f"{tp.topic}-{tp.partition}: {at} of {ends[tp]}" for tp, at in resume.items() if at > ends[tp]]
+        if beyond:
+            found = f"the state has more records than the topic ({', '.join(beyond)}), which was made anew"
+            raise BadInputError("stream", found, f"delete {STATE_CHANGELOG} too, to begin anew")
+        await self.seek_wait(resume)
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
         """Return where changelogs end; asked by fetching, see `streams.offsets`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,19 +43,23 @@ def measure(name: str, options: list[str], seconds: float, folder: Path) -> Row:
 
 
 async def _demo(name: str, options: list[str], seconds: float, folder: Path) -> Row:
-    port = free_port()
-    environment = {"QUETMA_PRODUCER__METRICS_PORT": str(port)}
+    ports = {name: free_port() for name in ("PRODUCER__METRICS_PORT", "STREAM__METRICS_PORT", "SERVE__PORT")}
+    environment = {f"QUETMA_{name}": str(port) for name, port in ports.items()}
+    producer, stream = (f"http://127.0.0.1:{ports[f'{name}__METRICS_PORT']}/metrics" for name in ("PRODUCER", "STREAM"))
     child = Child("demo", ["demo", "--for", f"{seconds:f}s", "--json", "--quiet", *options], environment, folder)
     family = _Family(child.pid)
     paying = False
+    processed: list[tuple[float, float]] = []
     try:
         async with asyncio.timeout(seconds + OVERHEAD_SECONDS):
             while child.exit_code is None:
                 family.look()
-                if not paying:
-                    paying = (await scrape(f"http://127.0.0.1:{port}/metrics")).total("quetma_acked_payments_total") > 0
-                    if paying:
-                        family.start()
+                if not paying and (await scrape(producer)).total("quetma_acked_payments_total"):
+                    paying = True
+                    family.start()
+                if paying:
+                    count = (await scrape(stream)).total("quetma_processed_records_total")
+                    processed.append((time.perf_counter(), count))
                 await asyncio.sleep(LOOK_SECONDS)
     except TimeoutError:
         found = f"the demo did not end within {seconds + OVERHEAD_SECONDS:.0f} s"
@@ -64,7 +69,21 @@ async def _demo(name: str, options: list[str], seconds: float, folder: Path) -> 
         await child.stopped()
     if child.exit_code not in ANSWERED:
         raise UnreachableError("bench", f"the demo ended with exit code {child.exit_code}", child.log_end())
-    return family.row(name, json.loads(child.output().splitlines()[-1]))
+    return family.row(name, json.loads(child.output().splitlines()[-1]), steady_rate(processed))
+
+
+def steady_rate(processed: list[tuple[float, float]]) -> float | None:
+    """Return the rate from the first look at which there was something to the first at which there was all of it.
+
+    Args:
+        processed: moments in seconds, and how many payments had been processed by then.
+    """
+    most = max((count for _, count in processed), default=0)
+    looks = [look for look in processed if look[1]]
+    if not looks or looks[0][1] == most:
+        return None
+    begin, end = looks[0], next(look for look in looks if look[1] == most)
+    return round((end[1] - begin[1]) / (end[0] - begin[0]), 1)
 
 
 class _Family:
@@ -94,8 +113,8 @@ class _Family:
         except psutil.NoSuchProcess:
             return []
 
-    def row(self, name: str, result: dict[str, Any]) -> Row:
-        """Return the row of a demo that ended with a result."""
+    def row(self, name: str, result: dict[str, Any], steady: float | None) -> Row:
+        """Return the row of a demo that ended with a result, and how fast it was while it ran."""
         cpu = {role: round(meter.cpu_seconds, 2) for role, meter in self._meters.items()}
         return row(
             name,
@@ -104,6 +123,7 @@ class _Family:
             cpu_seconds=sum(cpu.values()),
             peak_memory_mb={role: meter.peak_memory_mb for role, meter in self._meters.items()},
             cpu_seconds_by_process=cpu,
+            steady_events_per_second=steady,
             **{key: result[key] for key in ("exact", "duplicates", "dead_letters", "late", "exported", "latency_ms")},
         )
 

@@ -98,6 +98,7 @@ def test_end_to_end(tmp_path: Path) -> None:
     check(paced, "paced", "demo", "broker", "stream", "serve", "produce")
     assert paced["exact"] is True
     assert paced["events"] == paced["exported"]
+    assert paced["steady_events_per_second"] > 0
     assert set(paced["latency_ms"]) == {"p50", "p95", "p99"}
 
 
@@ -116,6 +117,13 @@ def test_memory() -> None:
         assert measured["events"] >= 20_000
         assert list(measured["memory_mb"]) == ["2000", "4000", "10000", "20000"]
         assert "bytes_per_event" in measured
+
+
+def test_steady_rate_leaves_out_what_is_before_and_after() -> None:
+    looks = [(0.0, 0.0), (1.0, 100.0), (2.0, 400.0), (3.0, 700.0), (9.0, 700.0), (10.0, 0.0)]
+    assert bench_end_to_end.steady_rate(looks) == 300.0
+    assert bench_end_to_end.steady_rate([(0.0, 0.0), (1.0, 5.0)]) is None
+    assert bench_end_to_end.steady_rate([]) is None
 
 
 def test_memory_between_two_looks_and_its_slope() -> None:

@@ -251,7 +251,7 @@ def test_records_of_codes_lie_where_their_commune_does():
         block = encoder.block(issued)
         assert block.topic == QR_CODES
         found = [QrCode.model_validate_json(value) for value in block.value]
-        assert block.key == [code.code.encode() for code in found]
+        assert block.key == [f"{code.run}|{code.code}".encode() for code in found]
         assert block.partition.tolist() == [partition_of(code.commune.encode(), 5) for code in found]
         assert block.timestamp == [issued.issued_at] * len(found) == [code.issued_at for code in found]
         assert block.value == [encode(code) for code in found]

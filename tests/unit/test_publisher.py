@@ -57,7 +57,7 @@ class FakeProducer:
         self.options = options
         self.attempts: dict[int, list[list[Sent]]] = defaultdict(list)
         self.log: dict[int, list[Sent]] = defaultdict(list)
-        self.answers: dict[int, deque[KafkaError]] = defaultdict(deque)
+        self.answers: dict[int, deque[KafkaError | None]] = defaultdict(deque)
         self.refusals: dict[int, deque[KafkaError]] = defaultdict(deque)
         self.under_way: dict[int, int] = defaultdict(int)
         self.most_under_way = self.most_together = 0
@@ -91,8 +91,8 @@ class FakeProducer:
         await asyncio.sleep(0)
         await self.may_answer.wait()
         self.under_way[partition] -= 1
-        if self.answers[partition]:
-            raise self.answers[partition].popleft()
+        if self.answers[partition] and (error := self.answers[partition].popleft()) is not None:
+            raise error
         self.log[partition] += records
         return Metadata(FIRST_OFFSET + len(self.log[partition]) - len(records))
 
@@ -274,6 +274,19 @@ async def test_a_batch_is_sent_again_with_the_same_rows_until_it_is_acknowledged
     if where == "answers":
         first, second, third, *_ = bench.producer.attempts[0]
         assert first == second == third
+
+
+async def test_a_later_batch_is_repeated_as_it_was(make):
+    bench, block = make(), block_of([0] * 100)
+    bench.producer.answers[0].extend([None, None, RequestTimedOutError(), None, RequestTimedOutError()])
+    async with bench.publisher as publisher:
+        await publisher.send(block, 0, 100, bench.note)
+        await publisher.flush()
+    attempts = bench.producer.attempts[0]
+    assert attempts[2] == attempts[3] != attempts[1]
+    assert attempts[4] == attempts[5] != attempts[3]
+    assert bench.acknowledged == list(range(100))
+    assert [record.value for record in bench.producer.log[0]] == block.value
 
 
 async def test_what_follows_waits_for_the_repeated_batch_and_other_partitions_do_not(make):

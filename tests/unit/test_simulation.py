@@ -164,19 +164,36 @@ def test_a_bill_is_named_by_month_and_customer():
 
 
 def test_on_the_first_day_the_codes_of_open_bills_come_too():
-    small = world()
-    first = next(simulate(small, days=1))
+    slow = {"electricity.pay_days_max.value": 28, "electricity.pay_days_mean.value": 20.0}
+    small = world(FEW | slow)
+    days = list(simulate(small, days=60))
+    first = days[0]
     bills = [codes for codes in first.codes if codes.bill[0] != NO_BILL]
     earlier = [codes for codes in bills if codes.issued_at < first.day.midnight_at]
-    assert earlier
+    issued_on = {}
     for codes in earlier:
-        cell = small.cells[small.cell_of_source[codes.source[0]]]
-        issue = day_in_month(int(codes.bill[0]) // 10**7, cycle_day(57, cell.id))
+        month = int(codes.bill[0]) // 10**7
+        issue = day_in_month(month, cycle_day(57, small.cells[small.cell_of_source[codes.source[0]]].id))
         assert codes.issued_at == issue.midnight_at
-        assert issue.number < first.day.number
-        assert len(codes.source) <= cell.customers
-    later = next(day for day in simulate(small) if day.day == first.day + 1)
-    assert all(codes.issued_at == later.day.midnight_at for codes in later.codes)
+        issued_on |= dict.fromkeys(zip(codes.source.tolist(), codes.bill.tolist(), strict=True), issue)
+    paid = {
+        (source, bill)
+        for day in days
+        for source, bill in zip(day.payments.source.tolist(), day.payments.bill.tolist(), strict=True)
+        if bill != NO_BILL
+    }
+    in_time = {
+        (source, bill)
+        for day in days
+        for codes in day.codes
+        if codes.issued_at >= first.day.midnight_at
+        for source, bill in zip(codes.source.tolist(), codes.bill.tolist(), strict=True)
+    }
+    assert set(issued_on) == paid - in_time
+    assert len(issued_on) > 100
+    assert {month_of(issue) for issue in issued_on.values()} == {202510, 202511}
+    for day in days[1:]:
+        assert all(codes.issued_at == day.day.midnight_at for codes in day.codes)
 
 
 # -- stalls --------------------------------------------------------------------------------------------------
