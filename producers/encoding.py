@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
-from aiokafka.partitioner import murmur2
 
 from producers.blocks import Headers, PaymentBlock, RecordBlock
 from producers.sectors.sector import NO_BILL, Draws
@@ -21,16 +20,11 @@ from producers.simulation.engine import DayOfPayments
 from producers.simulation.world import IntArray, World
 from schemas.errors import BadInputError
 from schemas.events import METHODS, SCHEMA_VERSION, STATUSES, Cell, payment_id, source_key
+from schemas.partitions import partition_of
 from schemas.topics import PAYMENTS
 
 CLOUD_EVENT_TYPE = b"vn.quetma.payment.v1"
-_SIGN_BIT_OFF = 0x7FFFFFFF
 _RUN = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
-
-
-def partition_of(key: bytes, partitions: int) -> int:
-    """Return the partition of a key, as Kafka's default partitioner has it."""
-    return int((murmur2(key) & _SIGN_BIT_OFF) % partitions)
 
 
 class PaymentEncoder:

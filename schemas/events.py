@@ -203,6 +203,8 @@ class DeadLetterReason(StrEnum):
     TIME = "time"
     UNKNOWN_CELL = "unknown_cell"
     """A cell that its run did not announce, or one of another commune or sector."""
+    MISROUTED = "misrouted"
+    """On another partition than its commune's, where its cell's state is not."""
 
 
 def encode(record: Contract) -> bytes:

@@ -6,7 +6,10 @@ In: arguments. Out: running processes.
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import mode.loop
@@ -23,6 +26,9 @@ from services.processes import serve_metrics, set_up_logging, until_stopped
 from services.topic_admin import payment_partitions
 from services.version import VERSION
 
+CRASH_LOOP_SECONDS = 10.0
+"""A worker that crashes sooner than this is not started anew: it would crash again."""
+
 
 def stream(*, broker: BrokerOption = None, quiet: QuietOption = False) -> None:
     """Run one stream worker. Start as many as the payments topic has partitions, on as many machines."""
@@ -35,12 +41,24 @@ def stream(*, broker: BrokerOption = None, quiet: QuietOption = False) -> None:
     metrics = Metrics("stream", CollectorRegistry(), VERSION)
     port = serve_metrics(metrics.registry, settings.serve.host, settings.stream.metrics_port)
     if not quiet:
-        say(
-            f"streaming from {settings.kafka.bootstrap_servers}; metrics on http://{settings.serve.host}:{port}/metrics"
-        )
-    with tempfile.TemporaryDirectory(prefix="quetma-stream-") as folder:
-        worker = StreamWorker(settings, metrics, Path(folder) / "data", partitions)
-        worker_of(worker, quiet=quiet).execute_from_commandline()
+        host = settings.serve.host
+        say(f"streaming from {settings.kafka.bootstrap_servers}; metrics on http://{host}:{port}/metrics")
+    begun = time.monotonic()
+    try:
+        with tempfile.TemporaryDirectory(prefix="quetma-stream-") as folder:
+            worker = StreamWorker(settings, metrics, Path(folder) / "data", partitions)
+            worker_of(worker, quiet=quiet).execute_from_commandline()
+    except SystemExit as ended:
+        _start_anew_if(ended.code not in {None, 0} and time.monotonic() - begun > CRASH_LOOP_SECONDS)
+        raise
+
+
+def _start_anew_if(crashed: bool) -> None:  # noqa: FBT001  # the caller's condition, spelt out there
+    """Become a fresh worker after a crash, under the same process id: a restart is exact and costs seconds."""
+    if crashed:
+        say("quetma: the worker has crashed and starts anew; it goes on where its state ends")
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, "-m", "services.cli", *sys.argv[1:]])  # noqa: S606  # ourselves
 
 
 async def _check(settings: Settings) -> int:

@@ -82,6 +82,6 @@ class Child:
         """Return what it printed on stdout."""
         return self._out.read_text(encoding="utf-8")
 
-    def log_end(self) -> str:
+    def log_end(self, characters: int = LOG_TAIL) -> str:
         """Return the end of what it said on stderr."""
-        return self._log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
+        return self._log.read_text(encoding="utf-8", errors="replace")[-characters:]

@@ -54,6 +54,7 @@ class StreamWorker:
         assert servers is not None, "the command line sets it"
         self._servers = servers
         self._settings = settings
+        self._partition_count = partitions
         self._metrics = metrics
         self._partitions: dict[int, Partition] = {}
         self._durable: dict[int, int] = {}
@@ -120,7 +121,9 @@ class StreamWorker:
         """Open the assigned partitions from the recovered table; return where to go on reading."""
         lateness = self._settings.stream.allowed_lateness_seconds * 1000
         table = dict(self._table.data.items())
-        self._partitions = {number: Partition(number, table, lateness) for number in sorted(numbers)}
+        self._partitions = {
+            number: Partition(number, table, lateness, self._partition_count) for number in sorted(numbers)
+        }
         self._durable.clear()
         self._metrics.gauge("quetma_recovery_seconds").set(time.monotonic() - self._started)
         return {number: one.next_offset for number, one in self._partitions.items() if one.known}

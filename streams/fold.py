@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from schemas.events import SCHEMA_VERSION, Cell, DeadLetterReason, PaymentRow, decode_payment
+from schemas.partitions import partition_of
 from streams import tallies
 from streams.cells import HOUR_MS, CellState, add_late
 from streams.duplicates import admit
@@ -77,8 +78,16 @@ class Folded(msgspec.Struct):
 class PartitionFold:
     """Folds the records of one partition."""
 
-    def __init__(self, state: PartitionState, cells: Iterable[CellState], allowed_lateness_ms: int) -> None:
+    def __init__(
+        self,
+        state: PartitionState,
+        cells: Iterable[CellState],
+        allowed_lateness_ms: int,
+        partitions: int | None = None,
+    ) -> None:
+        """Open with what is known; ``partitions`` of the topic, to set aside what belongs on another one."""
         self.state = state
+        self._partitions = partitions
         self._by_place = {(cell.run, cell.cell): cell for cell in cells}
         self._lateness = allowed_lateness_ms
 
@@ -126,7 +135,7 @@ class PartitionFold:
                     if not registry_is_fresh:
                         consumed = position
                         break
-                    dead.append(DeadLetter(record, DeadLetterReason.UNKNOWN_CELL, f"{row.run}: {row.cell}"))
+                    dead.append(_homeless(record, row, registry))
                     continue
             if row.commune != cell.commune or row.sector != cell.sector:
                 found = f"{row.cell}: commune {row.commune}, sector {row.sector}"
@@ -185,7 +194,7 @@ class PartitionFold:
 
     def _new_cell(self, row: PaymentRow, registry: Registry) -> CellState | None:
         known = registry.get(row.run, row.cell)
-        if known is None:
+        if known is None or not self._is_ours(known.commune):
             return None
         cell = CellState(
             run=row.run, cell=row.cell, commune=known.commune, sector=known.sector, province=known.province
@@ -193,6 +202,16 @@ class PartitionFold:
         if row.commune == known.commune and row.sector == known.sector:  # else it is set aside, and leaves no cell
             self._by_place[row.run, row.cell] = cell
         return cell
+
+    def _is_ours(self, commune: str) -> bool:
+        return self._partitions is None or partition_of(commune.encode(), self._partitions) == self.state.partition
+
+
+def _homeless(record: Record, row: PaymentRow, registry: Registry) -> DeadLetter:
+    """Say why a payment has no cell here."""
+    if registry.get(row.run, row.cell) is None:
+        return DeadLetter(record, DeadLetterReason.UNKNOWN_CELL, f"{row.run}: {row.cell}")
+    return DeadLetter(record, DeadLetterReason.MISROUTED, f"{row.commune} is not on this partition")
 
 
 def _single(row: PaymentRow) -> tallies.Tally:

@@ -48,8 +48,10 @@ class Flush:
 class Partition:
     """The fold of one partition and what of it has not been written yet."""
 
-    def __init__(self, number: int, table: dict[bytes, bytes], allowed_lateness_ms: int) -> None:
-        """Open a partition from what the table holds of it."""
+    def __init__(
+        self, number: int, table: dict[bytes, bytes], allowed_lateness_ms: int, partitions: int | None = None
+    ) -> None:
+        """Open a partition, one of so many ``partitions``, from what the table holds of it."""
         prefix = _key(number, "")
         state = PartitionState(partition=number)
         cells: list[CellState] = []
@@ -67,7 +69,7 @@ class Partition:
         state.late = sum(cell.late for cell in cells)
         self._complete_from = max((cell.applied_offset for cell in cells), default=-1) + 1
         """Offset from which on no cell is ahead of another."""
-        self.fold = PartitionFold(state, cells, allowed_lateness_ms)
+        self.fold = PartitionFold(state, cells, allowed_lateness_ms, partitions)
         self._closed_until: dict[str, int] = {}
         for cell in cells:
             self._closed_until[cell.run] = max(cell.closed_until, self._closed_until.get(cell.run, 0))

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from schemas.events import DeadLetterReason
+from schemas.partitions import partition_of
 from streams.cells import CellState, close
 from streams.fold import MAX_DETAIL, Folded, PartitionFold, PartitionState
 from streams.tallies import as_document
@@ -305,3 +306,13 @@ def test_nothing_folds_to_nothing():
 def test_the_wire_form_of_the_tests_is_the_contract():
     assert json.loads(wire(GOOD)) == GOOD
     assert new_fold().apply(log_of(GOOD), Cells(), registry_is_fresh=True).dead_letters == []
+
+
+def test_a_payment_on_another_partition_than_its_communes_is_misrouted() -> None:
+    home = partition_of(GOOD["commune"].encode(), 4)
+    for number, reasons in ((home, {}), ((home + 1) % 4, {"misrouted": 1})):
+        fold = PartitionFold(PartitionState(partition=number), [], LATENESS_MS, partitions=4)
+        folded = apply(fold, log_of(wire(GOOD)))
+        assert fold.state.dead_letters == reasons
+        assert len(fold.cells) == (not reasons)
+        assert folded.consumed == 1
