@@ -141,7 +141,7 @@ class Production:
     async def _produce(self, publisher: Publisher, lag: StreamLag | None) -> None:
         loop = asyncio.get_running_loop()
         work = self._work()
-        begun = time.monotonic()
+        begun: float | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="simulate") as pool:
             following = loop.run_in_executor(pool, next, work, None)
             while (blocks := await following) is not None:
@@ -149,6 +149,9 @@ class Production:
                 codes, block = blocks
                 for code_block in codes:
                     await self._send(publisher, code_block)
+                if begun is None:  # the clock starts when there is something to pay, its codes known
+                    await publisher.flush()
+                    begun = time.monotonic()
                 await self._send_paced(publisher, block, lag, begun)
                 if self._ended(begun):
                     break

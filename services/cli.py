@@ -11,6 +11,7 @@ import typer
 
 from schemas.errors import ExitCode, QuetmaError
 from services import (
+    bench_commands,
     demo_commands,
     produce_commands,
     qr_commands,
@@ -33,6 +34,7 @@ app.command()(stream_commands.stream)
 app.command()(stream_commands.serve)
 app.command()(verify_commands.verify)
 app.command()(demo_commands.broker)
+app.command()(bench_commands.bench)
 app.add_typer(qr_commands.app, name="qr")
 app.add_typer(topic_commands.app, name="topics")
 app.add_typer(scenario_commands.app, name="scenario")

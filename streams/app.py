@@ -32,6 +32,8 @@ CHUNKS_WAITING = 4
 """Chunks that wait for the agent before fetching stops."""
 
 
+AWAKE_SECONDS = 0.25
+"""Time between two looks at whether the process was paused."""
 DEAD_LETTER_BYTES = 1 << 19
 """How much of a record's key and value a dead letter keeps."""
 
@@ -74,6 +76,7 @@ class StreamWorker:
         self.app.tables.add(self._table)
         self.app.agent(self.app.topic(PAYMENTS, schema=ChunkSchema()))(self._fold)
         self.app.task(self._keep_flushing)
+        self.app.task(self._watch_for_pauses)
         metrics.registry.register(PartitionCounts(self._states, self._end_of))
 
     def _create_app(self, servers: str, data_dir: Path, partitions: int) -> ChunkApp:
@@ -167,22 +170,35 @@ class StreamWorker:
 
     async def _keep_flushing(self) -> None:
         while not self.app.should_stop:
-            self._awake_at = time.monotonic()
             await asyncio.sleep(self._settings.stream.emit_interval_seconds)
             await self.flush()
 
-    async def flush(self) -> None:
-        """Write what changed in all partitions and wait until it is acknowledged.
+    async def _watch_for_pauses(self) -> None:
+        while not self.app.should_stop:
+            self._awake_at = time.monotonic()
+            await asyncio.sleep(AWAKE_SECONDS)
+            self._check_awake()
+
+    def _check_awake(self) -> None:
+        """Refuse to go on after a pause.
 
         Raises:
             WorkerStalledError: if the process was paused for longer than the group waits. Others may own its
                 partitions by now, and what it would write is older than what they have written.
         """
         limit = self._settings.stream.session_timeout_seconds
+        if self._awake_at is not None and (paused := time.monotonic() - self._awake_at) > limit:
+            raise WorkerStalledError(paused, limit)
+
+    async def flush(self) -> None:
+        """Write what changed in all partitions and wait until it is acknowledged.
+
+        Raises:
+            WorkerStalledError: see `_check_awake`.
+        """
         async with self._flushing:
-            if self._awake_at is not None and (paused := time.monotonic() - self._awake_at) > limit:
-                raise WorkerStalledError(paused, limit)
             for partition in list(self._partitions.values()):
+                self._check_awake()
                 flush = partition.flush()
                 if flush is not None:
                     await self._write(partition, flush)
@@ -197,6 +213,7 @@ class StreamWorker:
         writes = await self._table.write(partition.number, flush.cells)
         writes += [await self._set_aside(letter) for letter in flush.dead_letters]
         await asyncio.gather(*writes)
+        self._check_awake()
         await asyncio.gather(*await self._table.write(partition.number, [flush.own]))
         await asyncio.gather(*await self._emit(partition.number, flush))
         if self._partitions.get(partition.number) is partition:
