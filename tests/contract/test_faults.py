@@ -24,6 +24,9 @@ from tests.system import System, run_quetma
 from tests.tools import require_tool
 
 pytestmark = pytest.mark.broker
+on_embedded = pytest.mark.parametrize("system", ["embedded"], indirect=True)
+on_kafka = pytest.mark.parametrize("system", ["kafka"], indirect=True)
+"""What does not depend on the broker runs on one, to save minutes: the quicker, or the one with quick rebalances."""
 
 SHARD = ("--shard", "3/10")
 
@@ -37,8 +40,8 @@ def finished(producer: Child) -> dict[str, Any]:
 
 def test_killed_worker_goes_on_exactly(system: System) -> None:
     worker, _ = system.ready()
-    producer = system.start("produce", "produce", "an-giang", "--rate", "6000", "--for", "14s", "--json")
-    for _ in range(3):
+    producer = system.start("produce", "produce", "an-giang", "--rate", "5000", "--for", "10s", "--json")
+    for _ in range(2):
         seen = system.metrics("stream").total("quetma_processed_records_total")
         system.until(lambda seen=seen: system.metrics("stream").total("quetma_processed_records_total") > seen + 3000)
         worker.kill()
@@ -47,14 +50,15 @@ def test_killed_worker_goes_on_exactly(system: System) -> None:
     summary = finished(producer)
     verdict = system.verify()
     assert verdict["exact"], verdict["mismatches"][:5]
-    assert verdict["payments"]["aggregates"] == summary["acked"] > 50_000
+    assert verdict["payments"]["aggregates"] == summary["acked"] > 40_000
     assert system.metrics("stream").total("quetma_processed_records_total") == summary["acked"]
     system.until(lambda: system.metrics("serve").total("quetma_payments_total") == summary["acked"])
 
 
+@on_kafka
 def test_second_worker_takes_over_from_the_first(system: System) -> None:
     first, _ = system.ready()
-    producer = system.start("produce", "produce", "an-giang", "--rate", "5000", "--for", "25s", "--json")
+    producer = system.start("produce", "produce", "an-giang", "--rate", "4000", "--for", "12s", "--json")
     system.until(lambda: system.metrics("stream").total("quetma_processed_records_total") > 5000)
     system.start("stream-2", "stream")
     system.until(lambda: system.metrics("stream-2").total("quetma_processed_records_total") > 1000)
@@ -66,6 +70,7 @@ def test_second_worker_takes_over_from_the_first(system: System) -> None:
     assert verdict["payments"]["aggregates"] == summary["acked"]
 
 
+@on_embedded
 def test_worker_paused_beyond_its_session_starts_anew_and_stays_exact(system: System) -> None:
     worker, _ = system.ready()
     time.sleep(5)  # a worker that crashes in its first 10 s is not started anew
@@ -82,6 +87,7 @@ def test_worker_paused_beyond_its_session_starts_anew_and_stays_exact(system: Sy
     assert worker.exit_code is None
 
 
+@on_embedded
 def test_same_run_again_is_duplicates_and_still_exact(system: System) -> None:
     system.ready()
     arguments = ("produce", "an-giang", "--days", "1", *SHARD, "--speed", "max", "--json")
@@ -154,6 +160,7 @@ def test_bad_records_are_set_aside_with_their_reason(system: System) -> None:
     assert worker.exit_code is None
 
 
+@on_embedded
 def test_a_difference_is_found_and_named(system: System) -> None:
     system.ready()
     assert system.quetma("produce", "--days", "1", *SHARD, "--speed", "max").returncode == 0
@@ -176,6 +183,7 @@ def test_a_difference_is_found_and_named(system: System) -> None:
     assert "NOT exact" in told.stdout
 
 
+@on_embedded
 def test_producer_told_to_stop_leaves_its_books_in_order(system: System) -> None:
     system.ready()
     producer = system.start("produce", "produce", "an-giang", "--rate", "3000", "--json")
@@ -193,7 +201,7 @@ def test_broker_away_in_the_middle_loses_nothing(tmp_path: Path) -> None:
     require_tool("java", "mvn")
     with ApacheKafka(tmp_path) as kafka, System(kafka.bootstrap_servers, tmp_path) as system:
         worker, serve = system.ready()
-        producer = system.start("produce", "produce", "an-giang", "--rate", "3000", "--for", "30s", "--json")
+        producer = system.start("produce", "produce", "an-giang", "--rate", "3000", "--for", "20s", "--json")
         system.until(lambda: system.metrics("stream").total("quetma_processed_records_total") > 5000)
         kafka.kill()
         time.sleep(6)
@@ -202,7 +210,7 @@ def test_broker_away_in_the_middle_loses_nothing(tmp_path: Path) -> None:
         assert "payments wait, none is lost" in producer.log_end()
         verdict = system.verify(wait="40s")
         assert verdict["exact"], verdict["mismatches"][:5]
-        assert verdict["payments"]["ledger"] == summary["acked"] > 20_000
+        assert verdict["payments"]["ledger"] == summary["acked"] > 15_000
         assert (worker.exit_code, serve.exit_code) == (None, None)
         system.until(lambda: system.metrics("serve").total("quetma_payments_total") == summary["acked"])
 
@@ -245,7 +253,7 @@ def wait_for_children(demo: Child, count: int) -> list[int]:
 def test_demo_interrupted_ends_in_order_and_exact(tmp_path: Path) -> None:
     demo = start_demo(tmp_path)
     children = wait_for_children(demo, 4)  # broker, stream, serve, produce
-    time.sleep(6)
+    time.sleep(4)
     demo.send(signal.SIGINT)
     assert asyncio.run(demo.stopped(60.0)) == 0, demo.log_end()
     document = json.loads(demo.output())
@@ -263,9 +271,9 @@ def test_demo_brings_back_a_killed_worker_and_stays_exact(tmp_path: Path) -> Non
     time.sleep(4)
     assert b"stream" in Path(f"/proc/{stream}/cmdline").read_bytes()
     subprocess.run(["kill", "-9", str(stream)], check=True)
-    time.sleep(8)
+    time.sleep(5)
     demo.send(signal.SIGINT)
-    assert asyncio.run(demo.stopped(90.0)) == 0, demo.log_end()
+    assert asyncio.run(demo.stopped(60.0)) == 0, demo.log_end()
     assert json.loads(demo.output())["exact"] is True
 
 
