@@ -92,15 +92,16 @@ class Production:
             )
             await self._announce(publisher)
             lag = await self._lag(stack)
-            keeper = asyncio.create_task(self._keep_ledger(publisher))
+            produced = asyncio.Event()
+            keeper = asyncio.create_task(self._keep_ledger(publisher, produced))
             try:
                 await self._produce(publisher, lag)
                 await publisher.flush()
             finally:
-                keeper.cancel()
-                with suppress(asyncio.CancelledError):
-                    await keeper
+                produced.set()
+                await keeper
             await self._write_ledger(publisher)
+            await publisher.flush()
         plan = self._plan
         return Produced(
             run=plan.run,
@@ -210,17 +211,16 @@ class Production:
 
         return count
 
-    async def _keep_ledger(self, publisher: Publisher) -> None:
-        while True:
-            await asyncio.sleep(LEDGER_SECONDS)
-            await self._write_ledger(publisher, wait=False)
+    async def _keep_ledger(self, publisher: Publisher, produced: asyncio.Event) -> None:
+        while not produced.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(produced.wait(), LEDGER_SECONDS)
+            await self._write_ledger(publisher)
 
-    async def _write_ledger(self, publisher: Publisher, *, wait: bool = True) -> None:
+    async def _write_ledger(self, publisher: Publisher) -> None:
         entries = [(f"{entry.run}|{entry.cell}|{entry.day}", entry) for entry in self._ledger.changed_entries()]
         if entries:
             await self._send(publisher, _block(LEDGER, entries, time.time_ns() // 1_000_000))
-        if wait:
-            await publisher.flush()
 
     async def _send(self, publisher: Publisher, block: RecordBlock) -> None:
         await publisher.send(block, 0, len(block), _ignore)
