@@ -54,7 +54,7 @@ class ProducerSettings(_Group):
     max_lag: int | None = Field(
         default=None, ge=1, description="hold production back while the stream is this far behind, in events"
     )
-    metrics_port: Port = Field(default=9101, description="the producer's /metrics")
+    metrics_port: Port = Field(default=9701, description="the producer's /metrics")
 
 
 class StreamSettings(_Group):
@@ -67,14 +67,14 @@ class StreamSettings(_Group):
     commit_interval_seconds: float = Field(default=0.5, gt=0, description="time between offset commits")
     fetch_records: int = Field(default=8000, ge=1, description="most records in one chunk of a partition")
     session_timeout_seconds: float = Field(default=6.0, gt=0, description="silence that ends a membership")
-    metrics_port: Port = Field(default=9102, description="the worker's /metrics")
+    metrics_port: Port = Field(default=9702, description="the worker's /metrics")
 
 
 class ServeSettings(_Group):
     """What the exporter shows, and where."""
 
     host: str = Field(default="127.0.0.1", description="address that every /metrics listens on")
-    port: Port = Field(default=9100, description="the exporter's /metrics, /healthz and /readyz")
+    port: Port = Field(default=9700, description="the exporter's /metrics, /healthz and /readyz")
 
 
 class Settings(BaseSettings):

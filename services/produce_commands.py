@@ -63,8 +63,8 @@ def produce(
 ) -> None:
     """Simulate a scenario into Kafka, paced, until its days, its time or a signal end it."""
     set_up_logging(quiet=quiet)
-    settings = settings_for(broker)
     world_scenario = load_scenario(scenario)
+    settings = settings_for(broker)
     world = build_world(world_scenario, world_scenario.seed if seed is None else seed, parse_shard(shard))
     pace = make_pace(
         speed=speed, rate=rate, default_speed=DEFAULT_SPEED, start_at=first_midnight_at(world) + start_hour * HOUR_MS
