@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
+from aiokafka.partitioner import DefaultPartitioner
 
 from producers.blocks import Headers, PaymentBlock, RecordBlock
 from producers.sectors.sector import NO_BILL, Draws
@@ -20,11 +21,19 @@ from producers.simulation.engine import DayOfPayments
 from producers.simulation.world import IntArray, World
 from schemas.errors import BadInputError
 from schemas.events import METHODS, SCHEMA_VERSION, STATUSES, Cell, payment_id, source_key
-from schemas.partitions import partition_of
 from schemas.topics import PAYMENTS
 
 CLOUD_EVENT_TYPE = b"vn.quetma.payment.v1"
 _RUN = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
+
+
+_choose = DefaultPartitioner()
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition of a key, as Kafka's default partitioner has it."""
+    numbers = list(range(partitions))
+    return int(_choose(key, numbers, numbers))
 
 
 class PaymentEncoder:

@@ -12,11 +12,10 @@ import msgspec
 import numpy as np
 
 from producers.blocks import RecordBlock
-from producers.encoding import bill_prefixes
+from producers.encoding import bill_prefixes, partition_of
 from producers.sectors.sector import NO_BILL, IssuedCodes
 from producers.simulation.world import World
 from schemas.events import SCHEMA_VERSION, QrCode
-from schemas.partitions import partition_of
 from schemas.qr import ACCOUNT_PREFIX, FICTITIOUS_BANKS, PayloadTemplate
 from schemas.topics import QR_CODES
 from schemas.types import struct_of

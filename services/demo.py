@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -99,7 +100,8 @@ class Demo:
         )
         self.bootstrap_servers = settings.kafka.bootstrap_servers or ""
         self._first_at: float | None = None
-        self._last_at = self._processed = 0.0
+        self._moved_at = time.monotonic()
+        self._processed = 0.0
         self.stop = asyncio.Event()
         self.snapshot = Snapshot()
 
@@ -115,10 +117,13 @@ class Demo:
             stream = self._child(stack, "stream", ["stream"], environment)
             exporter = self._child(stack, "serve", ["serve"], environment)
             await self._until_ready(show)
+            if self.stop.is_set():
+                raise KeyboardInterrupt
             producer = self._child(stack, "produce", self._produce_arguments(), environment)
             self._watched = [stream, exporter]
             before = self.snapshot
             summary = await self._watch(producer, show)
+            await self._drain(before, summary["acked"], show)
             verdict = await self._reconcile(summary["run"], show)
             await self._exported(verdict, show)
             for child in (stream, exporter):
@@ -177,6 +182,8 @@ class Demo:
             if self.stop.is_set():
                 producer.ask_to_stop()
             await self._look(show, "paying")
+        if self.stop.is_set() and producer.exit_code == -signal.SIGTERM:
+            raise KeyboardInterrupt  # before it had begun
         if producer.exit_code != ExitCode.DONE:
             raise _ended(producer)
         summary: dict[str, Any] = json.loads(producer.output().splitlines()[-1])
@@ -216,7 +223,14 @@ class Demo:
         if self._first_at is None and snapshot.producer.total("quetma_acked_payments_total"):
             self._first_at = snapshot.at
         if processed > self._processed:
-            self._processed, self._last_at = processed, snapshot.at
+            self._processed, self._moved_at = processed, snapshot.at
+
+    async def _drain(self, before: Snapshot, acked: int, show: Show) -> None:
+        """Wait until the worker has processed everything, or nothing moves any more."""
+        name = "quetma_processed_records_total"
+        goal = before.stream.total(name) + acked
+        while self.snapshot.stream.total(name) < goal and time.monotonic() - self._moved_at < DRAIN_SECONDS:
+            await self._look(show, "draining")
 
     async def _reconcile(self, run: str, show: Show) -> Verdict:
         """Verify until it is exact or nothing moves any more."""
@@ -232,7 +246,7 @@ class Demo:
 
     def _events_per_second(self, processed: int) -> float:
         """Return the rate from the first acknowledged payment to the last processed one."""
-        seconds = self._last_at - self._first_at if self._first_at is not None else 0.0
+        seconds = self._moved_at - self._first_at if self._first_at is not None else 0.0
         return round(processed / max(seconds, WATCH_SECONDS), 1)
 
     def _exported_payments(self) -> int:

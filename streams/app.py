@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import faust
 from aiokafka import TopicPartition
+from aiokafka.partitioner import DefaultPartitioner
 from faust.types import TP, StreamT
 from yarl import URL
 
@@ -57,6 +59,7 @@ class StreamWorker:
         self._servers = servers
         self._settings = settings
         self._partition_count = partitions
+        self._choose = DefaultPartitioner()
         self._metrics = metrics
         self._partitions: dict[int, Partition] = {}
         self._durable: dict[int, int] = {}
@@ -113,6 +116,10 @@ class StreamWorker:
         app.close_partitions = self._close
         return app
 
+    def _belongs(self, number: int, commune: str) -> bool:
+        numbers = list(range(self._partition_count))
+        return bool(self._choose(commune.encode(), numbers, numbers) == number)
+
     def _states(self) -> list[PartitionState]:
         return [partition.fold.state for partition in list(self._partitions.values())]
 
@@ -125,7 +132,7 @@ class StreamWorker:
         lateness = self._settings.stream.allowed_lateness_seconds * 1000
         table = dict(self._table.data.items())
         self._partitions = {
-            number: Partition(number, table, lateness, self._partition_count) for number in sorted(numbers)
+            number: Partition(number, table, lateness, partial(self._belongs, number)) for number in sorted(numbers)
         }
         self._durable.clear()
         self._metrics.gauge("quetma_recovery_seconds").set(time.monotonic() - self._started)

@@ -6,13 +6,12 @@ Pure, and the same for any division into chunks: tests hold it to that.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from schemas.events import SCHEMA_VERSION, Cell, DeadLetterReason, PaymentRow, decode_payment
-from schemas.partitions import partition_of
 from streams import tallies
 from streams.cells import HOUR_MS, CellState, add_late
 from streams.duplicates import admit
@@ -75,6 +74,15 @@ class Folded(msgspec.Struct):
     """Values of the header ``sent_at``, UTC epoch milliseconds."""
 
 
+Belongs = Callable[[str], bool]
+"""Commune → whether its payments belong on the partition."""
+
+
+def always(_commune: str) -> bool:
+    """Say that it does."""
+    return True
+
+
 class PartitionFold:
     """Folds the records of one partition."""
 
@@ -83,11 +91,11 @@ class PartitionFold:
         state: PartitionState,
         cells: Iterable[CellState],
         allowed_lateness_ms: int,
-        partitions: int | None = None,
+        belongs: Belongs = always,
     ) -> None:
-        """Open with what is known; ``partitions`` of the topic, to set aside what belongs on another one."""
+        """Open with what is known; ``belongs`` says whether a commune's payments belong on this partition."""
         self.state = state
-        self._partitions = partitions
+        self._belongs = belongs
         self._by_place = {(cell.run, cell.cell): cell for cell in cells}
         self._lateness = allowed_lateness_ms
 
@@ -194,7 +202,7 @@ class PartitionFold:
 
     def _new_cell(self, row: PaymentRow, registry: Registry) -> CellState | None:
         known = registry.get(row.run, row.cell)
-        if known is None or not self._is_ours(known.commune):
+        if known is None or not self._belongs(known.commune):
             return None
         cell = CellState(
             run=row.run, cell=row.cell, commune=known.commune, sector=known.sector, province=known.province
@@ -202,9 +210,6 @@ class PartitionFold:
         if row.commune == known.commune and row.sector == known.sector:  # else it is set aside, and leaves no cell
             self._by_place[row.run, row.cell] = cell
         return cell
-
-    def _is_ours(self, commune: str) -> bool:
-        return self._partitions is None or partition_of(commune.encode(), self._partitions) == self.state.partition
 
 
 def _homeless(record: Record, row: PaymentRow, registry: Registry) -> DeadLetter:

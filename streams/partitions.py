@@ -24,7 +24,7 @@ import msgspec
 
 from streams.cells import CellState, close, has_closed, pack, unpack
 from streams.emission import Emission, emissions
-from streams.fold import DeadLetter, Folded, PartitionFold, PartitionState, Record, Registry
+from streams.fold import Belongs, DeadLetter, Folded, PartitionFold, PartitionState, Record, Registry, always
 from streams.tallies import payments
 
 _KEY_SEPARATOR: Final = "|"
@@ -49,9 +49,9 @@ class Partition:
     """The fold of one partition and what of it has not been written yet."""
 
     def __init__(
-        self, number: int, table: dict[bytes, bytes], allowed_lateness_ms: int, partitions: int | None = None
+        self, number: int, table: dict[bytes, bytes], allowed_lateness_ms: int, belongs: Belongs = always
     ) -> None:
-        """Open a partition, one of so many ``partitions``, from what the table holds of it."""
+        """Open a partition from what the table holds of it; ``belongs`` as in `PartitionFold`."""
         prefix = _key(number, "")
         state = PartitionState(partition=number)
         cells: list[CellState] = []
@@ -69,7 +69,7 @@ class Partition:
         state.late = sum(cell.late for cell in cells)
         self._complete_from = max((cell.applied_offset for cell in cells), default=-1) + 1
         """Offset from which on no cell is ahead of another."""
-        self.fold = PartitionFold(state, cells, allowed_lateness_ms, partitions)
+        self.fold = PartitionFold(state, cells, allowed_lateness_ms, belongs)
         self._closed_until: dict[str, int] = {}
         for cell in cells:
             self._closed_until[cell.run] = max(cell.closed_until, self._closed_until.get(cell.run, 0))

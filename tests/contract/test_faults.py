@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from producers.encoding import partition_of
 from schemas.events import DeadLetterReason, Payment
-from schemas.partitions import partition_of
 from schemas.topics import DEAD_LETTERS, PAYMENTS
 from services.supervisor import Child
 from services.topic_reader import read_all

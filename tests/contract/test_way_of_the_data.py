@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from producers.encoding import PaymentEncoder
+from producers.encoding import PaymentEncoder, partition_of
 from producers.scenario_files import load_scenario
 from producers.simulation.engine import simulate
 from producers.simulation.world import build_world
 from schemas.events import Adoption, Cell, LedgerEntry, Payment, QrCode, RunStarted
-from schemas.partitions import partition_of
 from schemas.qr import check
 from schemas.topics import ADOPTION_COMMUNE, ADOPTION_MARKET, CELLS, LEDGER, PAYMENTS, QR_CODES
 from services.topic_reader import read_all

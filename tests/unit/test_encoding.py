@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from producers.blocks import RecordBlock
-from producers.encoding import PaymentEncoder, bill_prefixes, cell_records
+from producers.encoding import PaymentEncoder, bill_prefixes, cell_records, partition_of
 from producers.qr_codes import MCC, CodeEncoder
 from producers.sectors.sector import NO_BILL, Draws
 from producers.simulation.calendar import Day
@@ -21,7 +21,6 @@ from producers.simulation.engine import simulate
 from schemas import qr
 from schemas.errors import BadInputError
 from schemas.events import METHODS, STATUSES, Cell, Payment, QrCode, decode_payment, encode, payment_id
-from schemas.partitions import partition_of
 from schemas.qr import FICTITIOUS_BANKS
 from schemas.topics import PAYMENTS, QR_CODES
 from schemas.types import MAX_PAYMENT_VND, MAX_TIME_MS, MIN_TIME_MS

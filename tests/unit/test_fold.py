@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
+from producers.encoding import partition_of
 from schemas.events import DeadLetterReason
-from schemas.partitions import partition_of
 from streams.cells import CellState, close
 from streams.fold import MAX_DETAIL, Folded, PartitionFold, PartitionState
 from streams.tallies import as_document
@@ -311,7 +312,8 @@ def test_the_wire_form_of_the_tests_is_the_contract():
 def test_a_payment_on_another_partition_than_its_communes_is_misrouted() -> None:
     home = partition_of(GOOD["commune"].encode(), 4)
     for number, reasons in ((home, {}), ((home + 1) % 4, {"misrouted": 1})):
-        fold = PartitionFold(PartitionState(partition=number), [], LATENESS_MS, partitions=4)
+        belongs = partial(lambda number, commune: partition_of(commune.encode(), 4) == number, number)
+        fold = PartitionFold(PartitionState(partition=number), [], LATENESS_MS, belongs)
         folded = apply(fold, log_of(wire(GOOD)))
         assert fold.state.dead_letters == reasons
         assert len(fold.cells) == (not reasons)
