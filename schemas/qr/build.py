@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from binascii import crc_hqx
+from functools import lru_cache
 from typing import Final, Required, TypedDict, Unpack
 
 from schemas.errors import BadInputError
@@ -68,7 +69,7 @@ def build_static(**payee: Unpack[Payee]) -> str:
     Raises:
         BadInputError: an argument is not allowed; the message names it.
     """
-    return PayloadTemplate(**payee).static()
+    return _template(tuple(payee.items())).static()
 
 
 def build_dynamic(*, amount_vnd: int, bill_number: str | None = None, **payee: Unpack[Payee]) -> str:
@@ -82,14 +83,14 @@ def build_dynamic(*, amount_vnd: int, bill_number: str | None = None, **payee: U
     Raises:
         BadInputError: an argument is not allowed; the message names it.
     """
-    return PayloadTemplate(**payee).dynamic(amount_vnd, bill_number)
+    return _template(tuple(payee.items())).dynamic(amount_vnd, bill_number)
 
 
 class PayloadTemplate:
     """Everything in a payee's payloads but amount and bill number, checked and laid out once.
 
-    For the many bills of one biller: `dynamic` gives the text that `build_dynamic` gives, in a quarter of
-    the time, because the CRC of the constant front is known too.
+    For the many bills of one biller: `dynamic` gives the text that `build_dynamic` gives, without
+    looking the payee up each time.
 
     Args:
         payee: see `Payee`.
@@ -142,6 +143,12 @@ class PayloadTemplate:
         amount = str(amount_vnd)
         rest = f"54{LENGTHS[len(amount)]}{amount}{self._after_amount}{labels}{self._after_labels}"
         return f"{_DYNAMIC}{self._front}{rest}{crc_hqx(rest.encode(), self._front_crc):04X}"
+
+
+@lru_cache(maxsize=1024)
+def _template(payee: tuple[tuple[str, object], ...]) -> PayloadTemplate:
+    """Return the payee's template: who builds one code builds more for the same payee."""
+    return PayloadTemplate(**dict(payee))  # type: ignore[arg-type]  # the items of a Payee
 
 
 def plain_ascii(text: str) -> str:
