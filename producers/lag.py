@@ -32,13 +32,17 @@ class StreamLag:
     async def __aexit__(self, *_: object) -> None:
         await self._admin.close()
 
-    async def behind(self, end_offsets: Mapping[tuple[str, int], int]) -> int:
-        """Return how many payments before the given ends the group has not committed."""
+    async def by_partition(self, end_offsets: Mapping[tuple[str, int], int]) -> dict[int, int]:
+        """Return, by partition, how many payments before the given ends the group has not committed."""
         ends = {TopicPartition(*place): end for place, end in end_offsets.items() if place[0] == PAYMENTS}
         if not ends:
-            return 0
+            return {}
         committed = await self._admin.list_consumer_group_offsets(self._group, partitions=list(ends))
-        return sum(max(0, end - max(0, committed[place].offset)) for place, end in ends.items())
+        return {place.partition: max(0, end - max(0, committed[place].offset)) for place, end in ends.items()}
+
+    async def behind(self, end_offsets: Mapping[tuple[str, int], int]) -> int:
+        """Return the same over all partitions."""
+        return sum((await self.by_partition(end_offsets)).values())
 
     async def wait_below(self, limit: int, end_offsets: Mapping[tuple[str, int], int], stop: asyncio.Event) -> None:
         """Wait until the lag is at most ``limit``, or ``stop`` is set."""

@@ -118,6 +118,20 @@ METRICS: tuple[Metric, ...] = (
         collected=True,
     ),
     Metric(
+        "quetma_stream_lag_records",
+        "gauge",
+        ("partition",),
+        ("serve",),
+        "payments that the stream workers have not committed, asked of the broker",
+    ),
+    Metric(
+        "quetma_dead_letter_records",
+        "counter",
+        ("reason",),
+        ("serve",),
+        "records on the dead-letter topic, repeats left out",
+    ),
+    Metric(
         "quetma_event_to_metric_seconds",
         "histogram",
         (),

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,15 +20,17 @@ from aiokafka.errors import KafkaError
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from schemas.errors import UnreachableError
+from schemas.events import DeadLetterReason
 from schemas.metrics import Metrics
 from schemas.settings import Settings
-from schemas.topics import ADOPTION_COMMUNE, ADOPTION_MARKET, LEDGER
+from schemas.topics import ADOPTION_COMMUNE, ADOPTION_MARKET, DEAD_LETTERS, LEDGER
 from services.adoption_view import AdoptionView
+from services.lag_watch import watch_lag
 from services.topic_reader import partitions_of
 from services.version import VERSION
 from streams.offsets import fetched_ends
 
-TOPICS = (ADOPTION_COMMUNE, ADOPTION_MARKET, LEDGER)
+TOPICS = (ADOPTION_COMMUNE, ADOPTION_MARKET, DEAD_LETTERS, LEDGER)
 SILENCE_SECONDS = 15.0
 """A reader that has not come round for so long is not healthy."""
 FETCH_WAIT_MS = 100
@@ -46,6 +50,9 @@ class Exporter:
         self.registry = CollectorRegistry()
         self.metrics = Metrics("serve", self.registry, VERSION)
         self.view = AdoptionView()
+        self._last_letter: dict[int, int] = {}
+        for reason in DeadLetterReason:  # one that has not occurred is 0, not absent
+            self.metrics.counter("quetma_dead_letter_records").labels(reason=reason)
         self._ready = False
         self._read_at = time.monotonic()
 
@@ -61,14 +68,15 @@ class Exporter:
             raise UnreachableError("serve", str(error), "choose another QUETMA_SERVE__PORT, or 0") from None
         if on_listening is not None:
             on_listening(runner.addresses[0][1])
-        reading = asyncio.create_task(self._read_for_ever())
+        reading = asyncio.create_task(self._for_ever(self._read))
+        watching = asyncio.create_task(self._for_ever(partial(watch_lag, self._servers, self.metrics)))
         stopping = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if reading.done():
-                reading.result()
+            done, _ = await asyncio.wait({reading, watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                task.result()
         finally:
-            for task in (reading, stopping):
+            for task in (reading, watching, stopping):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
@@ -96,12 +104,12 @@ class Exporter:
     async def _readyz(self, _request: web.Request) -> web.Response:
         return _answer(ok=self._ready, found="all topics read" if self._ready else "still reading topics")
 
-    async def _read_for_ever(self) -> None:
+    async def _for_ever(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await self._read()
+                await work()
             except (KafkaError, TimeoutError) as error:
-                log.warning("%s: %r; reading again", self._servers, error)
+                log.warning("%s: %r; trying again", self._servers, error)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _read(self) -> None:
@@ -143,6 +151,9 @@ class Exporter:
         self.metrics.counter("quetma_adoption_records").labels(topic=records[0].topic).inc(len(records))
 
     def _learn(self, record: Any, now: float | None) -> None:
+        if record.topic == DEAD_LETTERS:
+            self._count_letter(record)
+            return
         document = _decode(record.value or b"")
         if record.topic != LEDGER:
             self.view.apply(document)
@@ -155,6 +166,14 @@ class Exporter:
             if name == "probes":
                 for sent_at in value.split(b","):
                     latency.observe(max(0.0, now - int(sent_at) / 1000))
+
+    def _count_letter(self, record: Any) -> None:
+        """Count a dead letter, unless it repeats one: a partition's are written in order of their offsets."""
+        _, partition, offset = record.key.decode().rsplit("-", 2)
+        if int(offset) > self._last_letter.get(int(partition), -1):
+            self._last_letter[int(partition)] = int(offset)
+            reason = DeadLetterReason(dict(record.headers)["reason"].decode())
+            self.metrics.counter("quetma_dead_letter_records").labels(reason=reason).inc()
 
 
 def _answer(*, ok: bool, found: str) -> web.Response:

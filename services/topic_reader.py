@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.errors import BadInputError
-from streams.offsets import fetched_ends
+from streams.offsets import end_offsets, fetched_ends
 
 TOPIC_TRIES, TOPIC_WAIT_SECONDS = 20, 0.25
 
@@ -35,6 +35,12 @@ async def read_all(bootstrap_servers: str, topics: Iterable[str]) -> AsyncIterat
             open_ = {place for place in open_ if await consumer.position(place) < ends[place]}
     finally:
         await consumer.stop()
+
+
+async def ends_of(bootstrap_servers: str, topic: str) -> dict[tuple[str, int], int]:
+    """Return the offset behind the last record of each partition of a topic, by (topic, partition)."""
+    ends = await end_offsets(bootstrap_servers, await partitions_of(bootstrap_servers, [topic]))
+    return {(place.topic, place.partition): end for place, end in ends.items()}
 
 
 async def partitions_of(bootstrap_servers: str, topics: Iterable[str]) -> list[TopicPartition]:

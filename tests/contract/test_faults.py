@@ -154,6 +154,10 @@ def test_bad_records_are_set_aside_with_their_reason(system: System) -> None:
     for labels, count in system.metrics("stream").series("quetma_dead_letters_total"):
         by_reason[labels["reason"]] += int(count)
     assert by_reason == {"malformed": 4, "version": 1, "amount": 2, "time": 1, "unknown_cell": 3, "misrouted": 1}
+    told: Counter[str] = Counter()
+    for labels, count in system.metrics("serve").series("quetma_dead_letter_records_total"):
+        told[labels["reason"]] += int(count)
+    assert told == by_reason
     verdict = system.verify()
     assert verdict["exact"]
     assert verdict["payments"]["aggregates"] == produced["acked"]

@@ -102,6 +102,9 @@ def test_exporter_shows_every_payment_and_share(ran: System) -> None:
     assert samples.total("quetma_payments_total") == produced(ran)["acked"]
     assert samples.total("quetma_payments_vnd_total") == ran.verify()["amount_vnd"]["ledger"]
     assert samples.total("quetma_event_to_metric_seconds_count") > 0
+    lag = samples.series("quetma_stream_lag_records")
+    assert [int(labels["partition"]) for labels, _ in lag] == [0, 1, 2, 3]
+    assert sum(records for _, records in lag) == 0
     for name in ("quetma_commune_cashless_share", "quetma_market_cashless_share", "quetma_province_cashless_share"):
         shares = samples.series(name)
         assert shares, name
