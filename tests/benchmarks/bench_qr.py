@@ -5,13 +5,12 @@ Every payload differs from the one before, so no path can answer from memory.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import TypedDict
 
 from schemas import qr
 from services import qr_images
+from tests.benchmarks.measuring import Row, Stopwatch
 
 BILLER: qr.Payee = {
     "account": "SIM3100201012345",
@@ -22,15 +21,6 @@ BILLER: qr.Payee = {
 IN_TWO_SCRIPTS: qr.Payee = {**BILLER, "merchant_name": "Điện lực Hà Nội", "city": "Hà Nội"}
 BATCH = 1_000  # events between two looks at the clock
 POOL = 200_000  # payloads ready to be read, all different
-
-
-class Row(TypedDict):
-    """One path: its name, how many events it did in how many seconds of wall time, and their ratio."""
-
-    name: str
-    events: int
-    seconds: float
-    events_per_second: float
 
 
 def run(seconds: float) -> Iterator[Row]:
@@ -53,12 +43,10 @@ def run(seconds: float) -> Iterator[Row]:
 
 
 def _time(name: str, seconds: float, event: Callable[[int], object], batch: int) -> Row:
-    started = time.perf_counter()
+    watch = Stopwatch()
     for first in count(0, batch):
         for i in range(first, first + batch):
             event(i)
-        elapsed = time.perf_counter() - started
-        if elapsed >= seconds:
-            events = first + batch
-            return {"name": name, "events": events, "seconds": elapsed, "events_per_second": events / elapsed}
+        if watch.seconds >= seconds:
+            return watch.row(name, "qr", first + batch)
     raise AssertionError("count() never ends")
