@@ -32,8 +32,6 @@ from streams.registry import CellRegistry
 
 CHUNKS_WAITING = 4
 """Chunks that wait for the agent before fetching stops."""
-
-
 AWAKE_SECONDS = 0.25
 """Time between two looks at whether the process was paused."""
 DEAD_LETTER_BYTES = 1 << 19
