@@ -28,6 +28,11 @@ on_embedded = pytest.mark.parametrize("system", ["embedded"], indirect=True)
 on_kafka = pytest.mark.parametrize("system", ["kafka"], indirect=True)
 """What does not depend on the broker runs on one, to save minutes: the quicker, or the one with quick rebalances."""
 
+FREE_PORTS = {
+    "QUETMA_SERVE__PORT": "0",
+    "QUETMA_STREAM__METRICS_PORT": "0",
+    "QUETMA_PRODUCER__METRICS_PORT": "0",
+}
 SHARD = ("--shard", "3/10")
 
 
@@ -241,8 +246,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def start_demo(tmp_path: Path) -> Child:
-    ports = {"QUETMA_SERVE__PORT": "0", "QUETMA_STREAM__METRICS_PORT": "0", "QUETMA_PRODUCER__METRICS_PORT": "0"}
-    return Child("demo", ["demo", "--json"], ports, tmp_path)
+    return Child("demo", ["demo", "--json"], FREE_PORTS, tmp_path)
 
 
 def wait_for_children(demo: Child, count: int) -> list[int]:
@@ -289,3 +293,15 @@ def test_demo_killed_takes_all_its_processes_with_it(tmp_path: Path) -> None:
     while any(Path(f"/proc/{pid}").exists() for pid in children):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_demo_on_a_cluster_of_ones_own_is_exact_and_so_is_the_next_one(tmp_path: Path) -> None:
+    require_tool("java", "mvn")
+    with ApacheKafka(tmp_path) as kafka:
+        for _ in range(2):
+            done = run_quetma("demo", "--broker", kafka.bootstrap_servers, "--for", "5s", "--json", **FREE_PORTS)
+            assert done.returncode == 0, done.stderr
+            document = json.loads(done.stdout)
+            assert document["exact"] is True
+            assert document["acked"] == document["processed"] == document["exported"] > 0
+            assert document["duplicates"] == 0
