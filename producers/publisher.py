@@ -33,7 +33,7 @@ QUEUED_SLICES = 4
 REQUEST_TIMEOUT_MS = 10_000
 
 NO_HEADERS: Headers = []
-"""One list for all records: most have none, and a new one each would cost a third of the pace."""
+"""One list for all records: most have none, and making a new one for each is a cost on the hot path."""
 
 Acknowledged = Callable[[IntArray], None]
 

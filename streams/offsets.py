@@ -1,8 +1,8 @@
 """Where partitions end, on any broker.
 
 In: partitions. Out: their end offsets, by a fetch.
-Tansu 0.6 answers ListOffsets (latest) with the base offset of the last batch; a fetch's high watermark is right on
-every broker. Recovery that stopped at the former would lose a batch.
+Tansu 0.6 answers ListOffsets (latest) with one past the base offset of the last batch; a fetch's high watermark is
+right on every broker. Recovery that stopped at the former would lose most of a batch.
 """
 
 from __future__ import annotations
