@@ -1,6 +1,6 @@
 """Blocks of ready records: what the encoder makes and the publisher sends.
 
-In: nothing. Out: `RecordBlock`.
+In: nothing. Out: `RecordBlock`, `PaymentBlock`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from functools import cached_property
 
 import numpy as np
 
-from producers.sectors.sector import Draws
 from producers.simulation.calendar import Day
-from producers.simulation.world import IntArray
+from producers.simulation.columns import BoolArray, IntArray, Payments, SmallArray
+from producers.simulation.transmission import DUPLICATE, MALFORMED
 
 Headers = list[tuple[str, bytes]]
 
@@ -53,13 +53,23 @@ class RecordBlock:
 
 @dataclass(frozen=True)
 class PaymentBlock:
-    """Payments of one simulated day: as records, and as columns for the ledger and the pace."""
+    """Records of one simulated day: as bytes, and as columns for the ledger and the pace."""
 
     day: Day
     records: RecordBlock
-    payments: Draws
+    payments: Payments
+    """The payment that each record is of; one may stand here several times."""
     cell: IntArray
     """Index of the cell of each payment."""
+    sent_at: IntArray
+    """Simulated time at which each record is due, rising, UTC epoch milliseconds."""
+    fault: SmallArray
+    """What befell each record, as in `producers.simulation.transmission`."""
 
     def __len__(self) -> int:
         return len(self.records)
+
+    @cached_property
+    def is_payment(self) -> BoolArray:
+        """Whether a record is a payment's own, and no copy: these alone are counted."""
+        return np.asarray((self.fault != DUPLICATE) & (self.fault != MALFORMED))

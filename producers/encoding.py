@@ -1,6 +1,6 @@
 """Columns to wire text: a whole block at once, by joining constant fragments with the numbers that change.
 
-In: payments as columns. Out: a `RecordBlock` whose values are the JSON of `schemas.events.Payment`.
+In: days of payments. Out: `PaymentBlock`s whose values are the JSON of `schemas.events.Payment`, and truth records.
 A property test holds the text equal to what the pydantic model writes.
 """
 
@@ -9,22 +9,39 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
+from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 from aiokafka.partitioner import DefaultPartitioner
 
+from producers.accounts import account_of, stranger_of
 from producers.blocks import Headers, PaymentBlock, RecordBlock
-from producers.sectors.sector import NO_BILL, Draws
-from producers.simulation.calendar import Day
-from producers.simulation.engine import DayOfPayments
-from producers.simulation.world import IntArray, World
+from producers.engine import DayOfPayments
+from producers.simulation.columns import NO_BILL, NOTHING, VIETQR, IntArray, Payments, label_number
+from producers.simulation.transmission import MALFORMED, Transmission
+from producers.simulation.world import World
 from schemas.errors import BadInputError
-from schemas.events import METHODS, SCHEMA_VERSION, STATUSES, Cell, payment_id, source_key
-from schemas.topics import PAYMENTS
+from schemas.events import (
+    FAILURE_REASONS,
+    METHODS,
+    SCHEMA_VERSION,
+    STATUSES,
+    TRUTH_LABELS,
+    Cell,
+    Truth,
+    payment_id,
+    source_key,
+)
+from schemas.topics import PAYMENTS, TRUTH
+from schemas.types import struct_of
 
 CLOUD_EVENT_TYPE = b"vn.quetma.payment.v1"
 _RUN = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
+_FRAUD = label_number("fraud")
+_TruthRow = struct_of(Truth)
+_encode = msgspec.json.Encoder().encode
 
 
 _choose = DefaultPartitioner()
@@ -36,8 +53,8 @@ def partition_of(key: bytes, partitions: int) -> int:
     return int(_choose(key, numbers, numbers))
 
 
-class PaymentEncoder:
-    """Encodes the payments of one run of one world.
+class PaymentText:
+    """Writes payments of one run of one world as JSON.
 
     Ids and the run go into the text as they are: none of them has a character that JSON would escape.
 
@@ -45,51 +62,36 @@ class PaymentEncoder:
         BadInputError: if the name of the run has one, or one that parts the keys of other topics.
     """
 
-    def __init__(self, world: World, run: str, partitions: int, *, cloud_events: bool = False) -> None:
+    def __init__(self, world: World, run: str) -> None:
         if not _RUN(run):
             raise BadInputError("run", f"{run!r}", "give 1 to 64 of A-Z, a-z, 0-9, '.', '_', '-'")
         self._world = world
         self._run = run
-        self._cloud_events = cloud_events
-        self._keys = [place.id.encode() for place in world.places]
-        self._partitions = np.array([partition_of(key, partitions) for key in self._keys])
-        self._head = pl.Series([self._head_of(run, number, id_) for number, id_ in enumerate(world.source_ids)])
+        self._keys = [source_key(run, id_) for id_ in world.source_ids]
+        sources = range(world.source_count)
+        plain = [self._head(source, None) for source in sources]
+        scanned = [self._head(s, account_of(world, s)) if world.is_counter[s] else plain[s] for s in sources]
+        self._heads = pl.Series([*plain, *scanned])
         self._bill_prefix = pl.Series(bill_prefixes(world))
         self._middle = pl.Series(
             [f',"method":"{method}","status":"{status}","amount_vnd":' for method in METHODS for status in STATUSES]
         )
 
-    def blocks(self, day: DayOfPayments, size: int) -> Iterator[PaymentBlock]:
-        """Yield a day's payments in blocks of at most ``size``, in order of time."""
-        for low in range(0, len(day.payments), size):
-            yield self.block(day.day, _rows(day.payments, low, low + size), day.sequence[low : low + size])
-
-    def block(self, day: Day, payments: Draws, sequence: IntArray) -> PaymentBlock:
-        """Encode payments of one day."""
-        communes = self._world.commune_of_source[payments.source]
-        records = RecordBlock(
-            topic=PAYMENTS,
-            partition=self._partitions[communes],
-            key=[self._keys[number] for number in communes.tolist()],
-            value=self._text(payments, sequence),
-            timestamp=payments.occurred_at.tolist(),
-            headers=self._cloud_event_headers(payments, sequence) if self._cloud_events else None,
-        )
-        return PaymentBlock(day, records, payments, self._world.cell_of_source[payments.source])
-
-    def _text(self, payments: Draws, sequence: IntArray) -> list[bytes]:
+    def lines(self, payments: Payments, sequence: IntArray) -> list[bytes]:
+        """Return the JSON of payments, one each."""
         frame = pl.DataFrame(
             {
+                "head": payments.source + self._world.source_count * (payments.method == VIETQR),
                 "source": payments.source,
                 "sequence": sequence,
-                "middle": payments.method * len(STATUSES) + payments.status,
+                "middle": payments.method.astype(np.int64) * len(STATUSES) + payments.status,
                 "amount": payments.amount_vnd,
                 "at": payments.occurred_at,
                 "bill": payments.bill,
             }
         )
         parts = [
-            pl.lit(self._head).gather(pl.col("source")),
+            pl.lit(self._heads).gather(pl.col("head")),
             pl.col("sequence").cast(pl.String),
             pl.lit('","sequence":'),
             pl.col("sequence").cast(pl.String),
@@ -104,9 +106,102 @@ class PaymentEncoder:
             prefix = pl.lit(self._bill_prefix).gather(pl.col("source"))
             bill = pl.concat_str([pl.lit(',"bill_number":"'), prefix, pl.col("bill").cast(pl.String), pl.lit('"}')])
             parts.append(pl.when(pl.col("bill") == NO_BILL).then(pl.lit("}")).otherwise(bill))
-        return frame.select(pl.concat_str(parts).cast(pl.Binary)).to_series().to_list()
+        lines: list[bytes] = frame.select(pl.concat_str(parts).cast(pl.Binary)).to_series().to_list()
+        self._add_notes(lines, payments)
+        self._swap_accounts(lines, payments)
+        return lines
 
-    def _cloud_event_headers(self, payments: Draws, sequence: IntArray) -> list[Headers]:
+    def _add_notes(self, lines: list[bytes], payments: Payments) -> None:
+        """Add to the few lines of which there is more to say."""
+        notes = payments.notes
+        columns = (notes.row, payments.source[notes.row], notes.reason, notes.attempt, notes.refers_to)
+        for row, source, reason, attempt, refers_to in zip(*(column.tolist() for column in columns), strict=True):
+            more = f',"failure_reason":"{FAILURE_REASONS[reason]}"' if reason != NOTHING else ""
+            more += f',"attempt":{attempt}' if attempt > 1 else ""
+            more += f',"refers_to":"{self._keys[source]}-{refers_to}"' if refers_to != NOTHING else ""
+            lines[row] = lines[row][:-1] + more.encode() + b"}"
+
+    def _swap_accounts(self, lines: list[bytes], payments: Payments) -> None:
+        """Let the payments that a swapped code led astray name the stranger's account."""
+        labels = payments.labels
+        for row in labels.row[labels.label == _FRAUD].tolist():
+            source = int(payments.source[row])
+            right, wrong = (of(self._world, source).encode() for of in (account_of, stranger_of))
+            lines[row] = lines[row].replace(right, wrong, 1)
+
+    def _head(self, source: int, beneficiary: str | None) -> str:
+        world, name = self._world, self._world.source_ids[source]
+        cell = world.cells[world.cell_of_source[source]]
+        account = f'"beneficiary":"{beneficiary}",' if beneficiary else ""
+        return (
+            f'{{"schema_version":{SCHEMA_VERSION},"run":"{self._run}","source":"{name}","cell":"{cell.id}",'
+            f'"commune":"{world.places[cell.commune].id}","sector":"{cell.sector}",{account}'
+            f'"payment_id":"{self._keys[source]}-'
+        )
+
+
+class PaymentEncoder:
+    """Makes the records of one run of one world."""
+
+    def __init__(self, world: World, run: str, partitions: int, *, cloud_events: bool = False) -> None:
+        self._world = world
+        self._run = run
+        self._cloud_events = cloud_events
+        self._text = PaymentText(world, run)
+        self._keys = [place.id.encode() for place in world.places]
+        self._partitions = np.array([partition_of(key, partitions) for key in self._keys])
+
+    def blocks(self, day: DayOfPayments, sending: Transmission, size: int) -> Iterator[PaymentBlock]:
+        """Yield a day's records in blocks of at most ``size``, in order of sending, faults included."""
+        for low in range(0, len(sending), size):
+            part = slice(low, low + size)
+            yield self._block(day, Transmission(sending.row[part], sending.sent_at[part], sending.fault[part]))
+
+    def truth(self, day: DayOfPayments) -> RecordBlock:
+        """Return what is known of a day's payments beyond their records."""
+        labels, payments = day.payments.labels, day.payments
+        source, commune = payments.source[labels.row], self._world.commune_of_source[payments.source[labels.row]]
+        columns = (source, commune, day.sequence[labels.row], labels.label, payments.occurred_at[labels.row])
+        rows = [self._truth(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+        return RecordBlock(
+            topic=TRUTH,
+            partition=self._partitions[commune],
+            key=[f"{row.run}|{row.payment_id}|{row.label}".encode() for row in rows],
+            value=[_encode(row) for row in rows],
+            timestamp=columns[-1].tolist(),
+        )
+
+    def _truth(self, source: int, commune: int, sequence: int, label: int, occurred_at: int) -> Any:
+        name = self._world.source_ids[source]
+        return _TruthRow(
+            schema_version=SCHEMA_VERSION,
+            run=self._run,
+            payment_id=payment_id(self._run, name, sequence),
+            source=name,
+            commune=self._world.places[commune].id,
+            sector=self._world.cells[self._world.cell_of_source[source]].sector,
+            label=TRUTH_LABELS[label],
+            occurred_at=occurred_at,
+        )
+
+    def _block(self, day: DayOfPayments, sending: Transmission) -> PaymentBlock:
+        payments, sequence = day.payments.take(sending.row), day.sequence[sending.row]
+        communes = self._world.commune_of_source[payments.source]
+        values = self._text.lines(payments, sequence)
+        for row in np.flatnonzero(sending.fault == MALFORMED).tolist():
+            values[row] = spoiled(values[row])
+        records = RecordBlock(
+            topic=PAYMENTS,
+            partition=self._partitions[communes],
+            key=[self._keys[number] for number in communes.tolist()],
+            value=values,
+            timestamp=payments.occurred_at.tolist(),
+            headers=self._cloud_event_headers(payments, sequence) if self._cloud_events else None,
+        )
+        cell = self._world.cell_of_source[payments.source]
+        return PaymentBlock(day.day, records, payments, cell, sending.sent_at, sending.fault)
+
+    def _cloud_event_headers(self, payments: Payments, sequence: IntArray) -> list[Headers]:
         """Return the attributes of CloudEvents 1.0 in binary content mode, one list a record."""
         columns = (payments.source.tolist(), sequence.tolist(), payments.occurred_at.tolist())
         return [self._cloud_event(*row) for row in zip(*columns, strict=True)]
@@ -123,13 +218,10 @@ class PaymentEncoder:
             ("content-type", b"application/json"),
         ]
 
-    def _head_of(self, run: str, number: int, source: str) -> str:
-        cell = self._world.cells[self._world.cell_of_source[number]]
-        commune = self._world.places[cell.commune].id
-        return (
-            f'{{"schema_version":{SCHEMA_VERSION},"run":"{run}","source":"{source}","cell":"{cell.id}",'
-            f'"commune":"{commune}","sector":"{cell.sector}","payment_id":"{source_key(run, source)}-'
-        )
+
+def spoiled(line: bytes) -> bytes:
+    """Return what a broken till makes of a record: its first half."""
+    return line[: len(line) // 2]
 
 
 def bill_prefixes(world: World) -> list[str]:
@@ -138,10 +230,6 @@ def bill_prefixes(world: World) -> list[str]:
         f"{world.cells[cell].sector[0].upper()}{world.cells[cell].commune + 1:03d}-"
         for cell in world.cell_of_source.tolist()
     ]
-
-
-def _rows(draws: Draws, low: int, high: int) -> Draws:
-    return Draws(*(getattr(draws, name)[low:high] for name in draws.__dataclass_fields__))
 
 
 def cell_records(world: World, run: str) -> list[Cell]:

@@ -1,21 +1,27 @@
 """The ledger: the producer's own count of what Kafka acknowledged, per cell and simulated day.
 
-In: rows of payment blocks, once acknowledged. Out: `LedgerEntry` records, the truth that aggregates are held against.
+In: rows of payment blocks, once acknowledged, and counts of the faults put in. Out: `LedgerEntry` and `RunFaults`
+records, the truth that aggregates are held against.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 
 from producers.blocks import PaymentBlock
-from producers.sectors.sector import FAILED, SETTLED
 from producers.simulation.calendar import Day
-from producers.simulation.world import IntArray, World
-from schemas.events import METHODS, SCHEMA_VERSION, LedgerEntry, MethodTally
+from producers.simulation.columns import FAILED, IntArray
+from producers.simulation.world import World
+from schemas.events import METHODS, SCHEMA_VERSION, LedgerEntry, MethodTally, RunFaults
 
-_SETTLED, _FAILED, _VND = range(3)
+MEASURES: Final = ("settled", "failed", "reversed", "amount_vnd", "reversed_vnd")
+"""Fields of a tally, in the order of its columns here; the first three count the STATUSES."""
+_WIDTH: Final = len(MEASURES)
+_VND_COLUMN: Final = np.array([MEASURES.index(name) for name in ("amount_vnd", "amount_vnd", "reversed_vnd")])
+"""Of each status, the column that sums its VND; a failed payment adds none."""
 
 
 class Ledger:
@@ -26,22 +32,34 @@ class Ledger:
         self._run = run
         self._days: dict[Day, IntArray] = {}
         self._changed: dict[Day, IntArray] = {}
+        self._faults = RunFaults(schema_version=SCHEMA_VERSION, run=run, shard=world.cells[0].id)
+        self._faults_changed = False
 
     def count(self, block: PaymentBlock, rows: IntArray) -> None:
-        """Add acknowledged rows of a block."""
+        """Add acknowledged rows of a block: its payments, each once, and no copies of them."""
         cells, methods = len(self._world.cells), len(METHODS)
-        tallies = self._days.setdefault(block.day, np.zeros((cells, methods, 3), dtype=np.int64))
-        place = block.cell[rows] * methods + block.payments.method[rows]
-        status, amount = block.payments.status[rows], block.payments.amount_vnd[rows]
-        flat = tallies.reshape(-1, 3)
-        size = len(flat)
-        settled = status == SETTLED
-        flat[:, _SETTLED] += np.bincount(place[settled], minlength=size)
-        flat[:, _FAILED] += np.bincount(place[status == FAILED], minlength=size)
-        # bincount sums in float64, exact below 2**53: one batch is far below.
-        flat[:, _VND] += np.bincount(place[settled], weights=amount[settled], minlength=size).astype(np.int64)
+        tallies = self._days.setdefault(block.day, np.zeros((cells, methods, _WIDTH), dtype=np.int64))
+        status = block.payments.status[rows]
+        place = (block.cell[rows] * methods + block.payments.method[rows]) * _WIDTH
+        amount = np.where(status == FAILED, 0, block.payments.amount_vnd[rows])
+        flat = tallies.reshape(-1)
+        np.add.at(flat, place + status, 1)
+        np.add.at(flat, place + _VND_COLUMN[status], amount)
         changed = self._changed.setdefault(block.day, np.zeros(cells, dtype=np.int64))
         changed[block.cell[rows]] = 1
+
+    def count_faults(self, *, duplicates: int = 0, malformed: int = 0, late: int = 0, out_of_order: int = 0) -> None:
+        """Add faults that were put in, once acknowledged: second copies, spoiled copies, payments held back."""
+        more = {"duplicates": duplicates, "malformed": malformed, "late": late, "out_of_order": out_of_order}
+        if any(more.values()):
+            sums = {kind: getattr(self._faults, kind) + count for kind, count in more.items()}
+            self._faults = self._faults.model_copy(update=sums)
+            self._faults_changed = True
+
+    def changed_faults(self) -> RunFaults | None:
+        """Return the faults put in so far if there are more since the last call."""
+        changed, self._faults_changed = self._faults_changed, False
+        return self._faults if changed else None
 
     def changed_entries(self) -> Iterator[LedgerEntry]:
         """Yield the entries that changed since the last call."""
@@ -60,7 +78,7 @@ class Ledger:
             sector=spec.sector,
             day=day.date.isoformat(),
             tallies={
-                method: MethodTally(settled=row[_SETTLED], failed=row[_FAILED], amount_vnd=row[_VND])
+                method: MethodTally(**dict(zip(MEASURES, row, strict=True)))
                 for method, row in zip(METHODS, self._days[day][cell].tolist(), strict=True)
                 if any(row)
             },

@@ -35,16 +35,16 @@ class SpeedPace:
         self._speed, self._start_at = speed, start_at
 
     def due(self, block: PaymentBlock, elapsed_seconds: float) -> int:
-        """Rows whose event time has come."""
+        """Rows whose time of sending has come."""
         now = self._start_at + elapsed_seconds * MS * self._speed
-        return int(np.searchsorted(block.payments.occurred_at, now, side="right"))
+        return int(np.searchsorted(block.sent_at, now, side="right"))
 
     def passed(self, block: PaymentBlock) -> None:
         """Nothing to note: event times say all."""
 
     def lag_seconds(self, block: PaymentBlock, sent: int, elapsed_seconds: float) -> float:
-        """Wall seconds since the event time of the row."""
-        due_at = (block.payments.occurred_at[sent] - self._start_at) / MS / self._speed
+        """Wall seconds since the time of sending of the row."""
+        due_at = (block.sent_at[sent] - self._start_at) / MS / self._speed
         return max(0.0, elapsed_seconds - float(due_at))
 
 

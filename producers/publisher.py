@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
-from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.default_records import DefaultRecordBatch
 
+from producers.batches import FilledBatch
 from producers.blocks import Headers, RecordBlock
-from producers.simulation.world import IntArray
+from producers.simulation.columns import IntArray
 from schemas.errors import UnreachableError
 from schemas.metrics import Metrics
 from schemas.settings import KafkaSettings, ProducerSettings
@@ -31,9 +32,6 @@ QUIET_SECONDS = 3.0
 QUEUED_SLICES = 4
 """Slices that wait per partition before the caller does."""
 REQUEST_TIMEOUT_MS = 10_000
-
-NO_HEADERS: Headers = []
-"""One list for all records: most have none, and making a new one for each is a cost on the hot path."""
 
 Acknowledged = Callable[[IntArray], None]
 
@@ -152,7 +150,7 @@ class Publisher:
             begin += count
 
     async def _until_acknowledged(
-        self, place: tuple[str, int], part: _Slice, rows: IntArray, batch: BatchBuilder
+        self, place: tuple[str, int], part: _Slice, rows: IntArray, batch: FilledBatch
     ) -> None:
         self._waiting_since[place] = time.monotonic()
         while True:
@@ -174,24 +172,13 @@ class Publisher:
         self._metrics.counter("quetma_acked_bytes").inc(size)
         part.acknowledged(rows)
 
-    def _build(self, part: _Slice, rows: IntArray) -> BatchBuilder:
-        batch = self._producer.create_batch()
-        append = batch.append
-        keys, values, timestamps = part.block.key, part.block.value, part.block.timestamp
-        probes = self._probes(part, len(rows))
-        own = part.block.headers
-        for number, row in enumerate(rows.tolist()):
-            headers = probes.get(number, NO_HEADERS)
-            if own is not None:
-                headers = [*own[row], *headers]
-            added = append(key=keys[row], value=values[row], timestamp=timestamps[row], headers=headers)
-            if added is None:
-                break
-        if not batch.record_count():
-            raise MessageSizeTooLargeError(f"a record of {len(values[rows[0]])} bytes")
+    def _build(self, part: _Slice, rows: IntArray) -> FilledBatch:
+        batch = FilledBatch(self._settings.batch_bytes, DefaultRecordBatch.CODEC_ZSTD)
+        count = batch.fill(part.block, rows.tolist(), self._probes(part, len(rows)))
+        if not count:
+            raise MessageSizeTooLargeError(f"a record of {len(part.block.value[rows[0]])} bytes")
         if part.probes:
-            self._since_probe = (self._since_probe + batch.record_count()) % self._settings.probe_every
-        batch.close()
+            self._since_probe = (self._since_probe + count) % self._settings.probe_every
         return batch
 
     def _probes(self, part: _Slice, count: int) -> dict[int, Headers]:

@@ -6,74 +6,95 @@ Accounts begin with SIM and banks are fictitious: none of these codes can move m
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
-import msgspec
 import numpy as np
 
+from producers.accounts import account_of
 from producers.blocks import RecordBlock
 from producers.encoding import bill_prefixes, partition_of
-from producers.sectors.sector import NO_BILL, IssuedCodes
+from producers.sectors.sector import IssuedCodes
+from producers.simulation.columns import NO_BILL
 from producers.simulation.world import World
-from schemas.events import SCHEMA_VERSION, QrCode
-from schemas.qr import ACCOUNT_PREFIX, FICTITIOUS_BANKS, PayloadTemplate
+from schemas.events import SCHEMA_VERSION, Sector
+from schemas.qr import FICTITIOUS_BANKS, PayloadTemplate
 from schemas.topics import QR_CODES
-from schemas.types import struct_of
 
-MCC = {"market_stall": "5499", "electricity": "4900", "water": "4900"}
-"""Merchant category codes of ISO 18245: food stores, utilities."""
+MCC: dict[Sector, str] = {
+    "market_stall": "5499",
+    "electricity": "4900",
+    "water": "4900",
+    "tuition": "8211",
+    "hospital": "8062",
+    "public_service": "9399",
+    "ecommerce": "5964",
+}
+"""Merchant category codes of ISO 18245: food stores, utilities, schools, hospitals, government, catalogue trade."""
 
-_Row = struct_of(QrCode)
-_encode = msgspec.json.Encoder().encode
+
+@dataclass(frozen=True)
+class _Till:
+    """What all codes of a till have in common, as text."""
+
+    name: str
+    prefix: str
+    """Of its bills' numbers."""
+    template: PayloadTemplate
+    middle: str
+    """From the code to the payload; the kind is left open."""
 
 
 class CodeEncoder:
-    """Encodes the QR codes of one run of one world."""
+    """Encodes the QR codes of one run of one world.
+
+    The text is that of `schemas.events.encode`: no id and no payload has a character that JSON would escape.
+    """
 
     def __init__(self, world: World, run: str, partitions: int) -> None:
         self._world = world
         self._run = run
         self._prefixes = bill_prefixes(world)
-        self._partition = [partition_of(place.id.encode(), partitions) for place in world.places]
-        self._template = lru_cache(maxsize=1024)(self._new_template)
+        self._partition = np.array([partition_of(place.id.encode(), partitions) for place in world.places])
+        self._till = lru_cache(maxsize=1024)(self._new_till)
 
     def block(self, issued: IssuedCodes) -> RecordBlock:
         """Encode codes: one record each, key: run and code, partition: that of the commune."""
         columns = zip(issued.source.tolist(), issued.bill.tolist(), issued.amount_vnd.tolist(), strict=True)
-        rows = [self._row(source, bill, amount, issued.issued_at) for source, bill, amount in columns]
-        communes = self._world.commune_of_source[issued.source].tolist()
+        keys, values = [], []
+        begin, end = (
+            f'{{"schema_version":{SCHEMA_VERSION},"run":"{self._run}","code":"',
+            f',"issued_at":{issued.issued_at}}}',
+        )
+        for source, bill, amount in columns:
+            till = self._till(source)
+            if bill == NO_BILL:
+                code, payload, kind, more = till.name, till.template.static(), "static", ""
+            else:
+                code, kind, more = f"{till.prefix}{bill}", "dynamic", f',"amount_vnd":{amount}'
+                payload = till.template.dynamic(amount, code)
+            keys.append(f"{self._run}|{code}".encode())
+            values.append(f'{begin}{code}{till.middle}{kind}","payload":"{payload}"{more}{end}'.encode())
         return RecordBlock(
             topic=QR_CODES,
-            partition=np.array([self._partition[commune] for commune in communes], dtype=np.int64),
-            key=[f"{row.run}|{row.code}".encode() for row in rows],
-            value=[_encode(row) for row in rows],
-            timestamp=[issued.issued_at] * len(rows),
+            partition=self._partition[self._world.commune_of_source[issued.source]],
+            key=keys,
+            value=values,
+            timestamp=[issued.issued_at] * len(values),
         )
 
-    def _row(self, source: int, bill: int, amount_vnd: int, issued_at: int) -> QrCode:
-        cell = self._world.cells[self._world.cell_of_source[source]]
-        static = bill == NO_BILL
-        code = self._world.source_ids[source] if static else f"{self._prefixes[source]}{bill}"
-        template = self._template(source)
-        row: QrCode = _Row(
-            schema_version=SCHEMA_VERSION,
-            run=self._run,
-            code=code,
-            source=self._world.source_ids[source],
-            commune=self._world.places[cell.commune].id,
-            kind="static" if static else "dynamic",
-            payload=template.static() if static else template.dynamic(amount_vnd, code),
-            amount_vnd=None if static else amount_vnd,
-            issued_at=issued_at,
-        )
-        return row
+    def _new_till(self, source: int) -> _Till:
+        name = self._world.source_ids[source]
+        commune = self._world.places[self._world.commune_of_source[source]].id
+        middle = f'","source":"{name}","commune":"{commune}","kind":"'
+        return _Till(name, self._prefixes[source], self._new_template(source), middle)
 
     def _new_template(self, source: int) -> PayloadTemplate:
         cell = self._world.cells[self._world.cell_of_source[source]]
         till = int(self._world.till_of_source[source])
         banks = list(FICTITIOUS_BANKS)
         return PayloadTemplate(
-            account=f"{ACCOUNT_PREFIX}{cell.commune + 1:03d}{till:08d}",
+            account=account_of(self._world, source),
             bin=banks[till % len(banks)],
             mcc=MCC[cell.sector],
             merchant_name=_merchant(self._world.source_ids[source]),

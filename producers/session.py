@@ -10,27 +10,31 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from producers.ahead import Ahead
 from producers.blocks import PaymentBlock, RecordBlock
 from producers.encoding import PaymentEncoder, cell_records
+from producers.engine import ProvinceSimulation
 from producers.lag import StreamLag
 from producers.ledger import Ledger
 from producers.pacing import Pace
 from producers.publisher import Publisher
 from producers.qr_codes import CodeEncoder
 from producers.simulation.calendar import Day
-from producers.simulation.engine import simulate
-from producers.simulation.world import IntArray, World
+from producers.simulation.columns import IntArray
+from producers.simulation.transmission import DUPLICATE, LATE, MALFORMED, OUT_OF_ORDER, transmit
+from producers.simulation.world import World
 from schemas.events import SCHEMA_VERSION, RunStarted, encode
 from schemas.metrics import Metrics
+from schemas.scenario.hashing import scenario_hash
 from schemas.settings import Settings
 from schemas.topics import CELLS, LEDGER
 from schemas.types import Contract
 
-LEDGER_SECONDS = 0.5
+LEDGER_SECONDS = 1.0
 """Time between two writings of the ledger."""
 LAG_CHECK_SECONDS = 0.2
 
@@ -133,6 +137,7 @@ class Production:
             seed=world.seed,
             started_at=now,
             version=self._version,
+            scenario_hash=scenario_hash(world.scenario),
         )
         cells = [(f"{cell.run}|{cell.cell}", cell) for cell in cell_records(world, self._plan.run)]
         await self._send(publisher, _block(CELLS, cells, now))
@@ -140,32 +145,32 @@ class Production:
         await publisher.flush()
 
     async def _produce(self, publisher: Publisher, lag: StreamLag | None) -> None:
-        loop = asyncio.get_running_loop()
         work = self._work()
         begun: float | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="simulate") as pool:
-            following = loop.run_in_executor(pool, next, work, None)
-            while (blocks := await following) is not None:
-                following = loop.run_in_executor(pool, next, work, None)
-                codes, block = blocks
-                for code_block in codes:
-                    await self._send(publisher, code_block)
+            ahead = Ahead(pool, work)
+            while (blocks := await ahead.following()) is not None:
+                before, block = blocks
+                for more in before:
+                    await self._send(publisher, more)
                 if begun is None:  # the clock starts when there is something to pay, its codes known
                     await publisher.flush()
                     begun = time.monotonic()
                 await self._send_paced(publisher, block, lag, begun)
                 if self._ended(begun):
                     break
-            await following
+            await ahead.end()
 
     def _work(self) -> Iterator[tuple[list[RecordBlock], PaymentBlock]]:
-        """Yield encoded blocks, with the codes that come into use before them. Runs in a thread of its own."""
-        codes: list[RecordBlock] = []
-        for day in simulate(self._plan.world, days=self._plan.days):
-            codes += [self._codes.block(issued) for issued in day.codes]
-            for block in self._payments.blocks(day, self._settings.producer.block_events):
-                yield codes, block
-                codes = []
+        """Yield encoded blocks, with the codes and the truth that go before them. Runs in a thread of its own."""
+        world, before = self._plan.world, list[RecordBlock]()
+        for day in ProvinceSimulation(world).days(self._plan.days):
+            sending, payments = transmit(day.day, day.payments, day.sequence, world, world.scenario.stream_faults)
+            labelled = replace(day, payments=payments)
+            before += [*(self._codes.block(issued) for issued in day.codes), self._payments.truth(labelled)]
+            for block in self._payments.blocks(labelled, sending, self._settings.producer.block_events):
+                yield before, block
+                before = []
 
     async def _send_paced(self, publisher: Publisher, block: PaymentBlock, lag: StreamLag | None, begun: float) -> None:
         sent = 0
@@ -175,10 +180,11 @@ class Production:
             due = self._pace.due(block, elapsed)
             if due > sent:
                 await publisher.send(block.records, sent, due, self._counting(block), probes=True)
-                self._metrics.counter("quetma_produced_payments").inc(due - sent)
-                self._produced += due - sent
+                payments = int(block.is_payment[sent:due].sum())
+                self._metrics.counter("quetma_produced_payments").inc(payments)
+                self._produced += payments
                 sent = due
-                reached = block.payments.occurred_at[sent - 1] / 1000
+                reached = block.sent_at[sent - 1] / 1000
                 self._metrics.gauge("quetma_produced_time_seconds").set(reached)
             if sent < len(block):
                 behind = self._pace.lag_seconds(block, sent, elapsed)
@@ -205,9 +211,17 @@ class Production:
 
     def _counting(self, block: PaymentBlock) -> Callable[[IntArray], None]:
         def count(rows: IntArray) -> None:
-            self._ledger.count(block, rows)
-            self._acked += len(rows)
-            self._metrics.counter("quetma_acked_payments").inc(len(rows))
+            payments = rows[block.is_payment[rows]]
+            self._ledger.count(block, payments)
+            faults = np.bincount(block.fault[rows], minlength=MALFORMED + 1).tolist()
+            self._ledger.count_faults(
+                duplicates=faults[DUPLICATE],
+                malformed=faults[MALFORMED],
+                late=faults[LATE],
+                out_of_order=faults[OUT_OF_ORDER],
+            )
+            self._acked += len(payments)
+            self._metrics.counter("quetma_acked_payments").inc(len(payments))
 
         return count
 
@@ -218,7 +232,11 @@ class Production:
             await self._write_ledger(publisher)
 
     async def _write_ledger(self, publisher: Publisher) -> None:
-        entries = [(f"{entry.run}|{entry.cell}|{entry.day}", entry) for entry in self._ledger.changed_entries()]
+        entries: list[tuple[str, Contract]] = [
+            (f"{entry.run}|{entry.cell}|{entry.day}", entry) for entry in self._ledger.changed_entries()
+        ]
+        if (faults := self._ledger.changed_faults()) is not None:
+            entries.append((f"{faults.run}|faults|{faults.shard}", faults))
         if entries:
             await self._send(publisher, _block(LEDGER, entries, time.time_ns() // 1_000_000))
 

@@ -1,4 +1,4 @@
-"""What travels on the topics: payments, cells, QR codes, ledger entries, adoption, dead letters.
+"""What travels on the topics: payments, cells, QR codes, truth, ledger entries, adoption, dead letters.
 
 In: nothing. Out: one frozen pydantic model per kind of record, JSON on the wire, one record each.
 The hot path decodes with msgspec structs derived from the same models.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from pydantic import Field
 
 from schemas.types import (
+    Attempt,
     Contract,
     Count,
     EpochMs,
@@ -32,12 +33,51 @@ Method = Literal["cash", "vietqr", "e_wallet", "card", "bank_transfer"]
 METHODS: tuple[Method, ...] = ("cash", "vietqr", "e_wallet", "card", "bank_transfer")
 """How a payment is made; all but cash are cashless."""
 
-Status = Literal["settled", "failed"]
-STATUSES: tuple[Status, ...] = ("settled", "failed")
-"""What became of a payment; a failed one moved no money and counts in no share."""
+Status = Literal["settled", "failed", "reversed"]
+STATUSES: tuple[Status, ...] = ("settled", "failed", "reversed")
+"""What became of a payment. A failed one moved no money and counts in no share. A reversal is a record of its own:
+the money of the settled payment that it refers to went back."""
 
-Sector = Literal["market_stall", "electricity", "water"]
-SECTORS: tuple[Sector, ...] = ("market_stall", "electricity", "water")
+FailureReason = Literal["network", "insufficient_funds", "wrong_qr", "bank_away"]
+FAILURE_REASONS: tuple[FailureReason, ...] = ("network", "insufficient_funds", "wrong_qr", "bank_away")
+
+TruthLabel = Literal[
+    "fraud", "outage_cash", "outage_retry", "cash_after_failure", "duplicate", "out_of_order", "late", "malformed"
+]
+TRUTH_LABELS: tuple[TruthLabel, ...] = (
+    "fraud",
+    "outage_cash",
+    "outage_retry",
+    "cash_after_failure",
+    "duplicate",
+    "out_of_order",
+    "late",
+    "malformed",
+)
+"""What may be true of a payment, and its record does not say:
+
+- ``fraud``: it went to the account of a code that had been put over the stall's own;
+- ``outage_cash``: it would have been cashless but for an outage;
+- ``outage_retry``: an outage put it off;
+- ``cash_after_failure``: it was paid in cash when cashless attempts had failed;
+- ``duplicate``: its record was sent a second time;
+- ``out_of_order``: its record was held back for a little, and came behind younger ones;
+- ``late``: its record was held back for long, and may have missed its windows;
+- ``malformed``: a copy of its record that cannot be read was sent before it. The copy still names its run, as records
+  do (``"run":"…"``), so that its dead letter can be told from those of other runs.
+"""
+
+Sector = Literal["market_stall", "electricity", "water", "tuition", "hospital", "public_service", "income", "ecommerce"]
+SECTORS: tuple[Sector, ...] = (
+    "market_stall",
+    "electricity",
+    "water",
+    "tuition",
+    "hospital",
+    "public_service",
+    "income",
+    "ecommerce",
+)
 
 
 class Payment(Contract):
@@ -52,6 +92,8 @@ class Payment(Contract):
     """The unit of aggregation: a market, or a commune's sector."""
     commune: Identifier
     sector: Sector
+    beneficiary: Identifier | None = None
+    """The account that a scanned static code named; none where no such code was scanned."""
     payment_id: Identifier
     """See :func:`payment_id`."""
     sequence: SequenceNumber
@@ -61,6 +103,12 @@ class Payment(Contract):
     occurred_at: EpochMs
     bill_number: Identifier | None = None
     """The bill that it pays, the key of its code in ``quetma.qr-codes``; none at a stall."""
+    failure_reason: FailureReason | None = None
+    """Why a failed one failed."""
+    attempt: Attempt | None = None
+    """Number of the attempt from the second on: the payer tried before."""
+    refers_to: Identifier | None = None
+    """``payment_id`` of the attempt before this one, or of the payment that this one reverses; same source."""
 
 
 if TYPE_CHECKING:
@@ -118,17 +166,43 @@ class QrCode(Contract):
     issued_at: EpochMs
 
 
+class Truth(Contract):
+    """What is known of a payment beyond its record. Key: ``run|payment_id|label``; partition: its commune's."""
+
+    schema_version: SchemaVersion
+    run: Identifier
+    payment_id: Identifier
+    source: Identifier
+    commune: Identifier
+    sector: Sector
+    label: TruthLabel
+    occurred_at: EpochMs
+    """When the payment was made, whenever its record was sent."""
+    detail: str | None = None
+    """More about it, such as the outage's or the fraud's name."""
+
+
 class MethodTally(Contract):
-    """What was paid by one method."""
+    """What was paid by one method. Gross: a payment that is reversed later stays among the settled ones.
+
+    Adoption records leave out the two numbers of reversals where they are 0, as most are.
+    """
 
     settled: Count = 0
     failed: Count = 0
     amount_vnd: TotalVnd = 0
     """Sum over the settled ones."""
+    reversed: Count = 0
+    """Reversals; each is a record of its own, at the time at which the money went back."""
+    reversed_vnd: TotalVnd = 0
+    """Sum over the reversals."""
 
 
 Tallies = dict[Method, MethodTally]
 """Tallies by method; a method without payments is left out."""
+
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class RunStarted(Contract):
@@ -142,6 +216,8 @@ class RunStarted(Contract):
     seed: int
     started_at: EpochMs
     version: str
+    scenario_hash: Sha256 | None = None
+    """SHA-256 of the scenario with all its figures and interventions, hexadecimal."""
 
 
 class LedgerEntry(Contract):
@@ -156,6 +232,27 @@ class LedgerEntry(Contract):
     day: str
     """Local date, ISO 8601."""
     tallies: Tallies
+
+
+class RunFaults(Contract):
+    """Faults that a shard of a run put on the wire, as far as acknowledged. Key: ``run|faults|shard``.
+
+    Copies are records beside the payments that other entries count: neither duplicates nor malformed ones are there.
+    """
+
+    kind: Literal["run_faults"] = "run_faults"
+    schema_version: SchemaVersion
+    run: Identifier
+    shard: Slug
+    """First cell of the process that tells: processes that share a run differ in it."""
+    duplicates: Count = 0
+    """Second copies of payments."""
+    malformed: Count = 0
+    """Spoiled copies."""
+    late: Count = 0
+    """Payments held back for long."""
+    out_of_order: Count = 0
+    """Payments held back for a little."""
 
 
 WindowKind = Literal["total", "day", "hour"]
@@ -178,7 +275,7 @@ class Adoption(Contract):
     by_sector: dict[Sector, Tallies] = Field(default_factory=dict)
     """For communes: the same, by sector."""
     cashless_share_count: float | None = None
-    """Settled cashless payments over all settled ones; none where there is none."""
+    """Settled cashless payments over all settled ones, later reversed or not; none where there is none."""
     cashless_share_value: float | None = None
     duplicates: Count = 0
     """For totals: repeated payments that were dropped."""
@@ -187,7 +284,8 @@ class Adoption(Contract):
     outside_windows: Tallies = Field(default_factory=dict)
     """For totals: what is in the total and in no daily window, since it came too late."""
     revision: Count
-    """Number of payments in the window: it grows, and a worker's restart does not change it."""
+    """Number of payments in the window, settled, failed and reversals: it grows, and a worker's restart does not
+    change it."""
     final: bool
     """Whether the window has closed: its numbers do not change any more."""
     emitted_at: EpochMs

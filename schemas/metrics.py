@@ -95,7 +95,7 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         ("province", "sector", "method", "status"),
         ("serve",),
-        "payments aggregated by the stream; status settled or failed",
+        "payments aggregated by the stream; status settled, failed or reversed",
         collected=True,
     ),
     Metric(
@@ -104,6 +104,14 @@ METRICS: tuple[Metric, ...] = (
         ("province", "sector", "method"),
         ("serve",),
         "VND settled, aggregated by the stream",
+        collected=True,
+    ),
+    Metric(
+        "quetma_reversed_vnd",
+        "counter",
+        ("province", "sector", "method"),
+        ("serve",),
+        "VND of reversals, aggregated by the stream",
         collected=True,
     ),
     Metric(
@@ -122,7 +130,7 @@ METRICS: tuple[Metric, ...] = (
         "gauge",
         ("partition",),
         ("serve",),
-        "payments that the stream workers have not committed, asked of the broker",
+        "records that the stream workers have not committed, asked of the broker",
     ),
     Metric(
         "quetma_dead_letter_records",

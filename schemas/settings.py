@@ -47,7 +47,7 @@ class ProducerSettings(_Group):
     """How payments are paced and sent."""
 
     tick_seconds: float = Field(default=0.05, gt=0, le=5, description="wall time between two sends")
-    block_events: int = Field(default=50_000, ge=1, description="payments encoded at once, at most")
+    block_events: int = Field(default=20_000, ge=1, description="payments encoded at once, at most")
     batch_bytes: int = Field(default=1 << 20, ge=1 << 10, description="largest record batch, uncompressed")
     headers: bool = Field(default=False, description="CloudEvents 1.0 headers on each payment")
     probe_every: int = Field(default=1000, ge=1, description="one record in so many carries `sent_at`")

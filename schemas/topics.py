@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from schemas.events import Adoption, Cell, LedgerEntry, Payment, QrCode, RunStarted
+from schemas.events import Adoption, Cell, LedgerEntry, Payment, QrCode, RunFaults, RunStarted, Truth
 from schemas.types import Contract
 
 PAYMENTS = "quetma.payments"
 DEAD_LETTERS = "quetma.payments.dead-letters"
 CELLS = "quetma.cells"
 QR_CODES = "quetma.qr-codes"
+TRUTH = "quetma.truth"
 LEDGER = "quetma.ledger"
 ADOPTION_MARKET = "quetma.adoption.market"
 ADOPTION_COMMUNE = "quetma.adoption.commune"
@@ -68,12 +69,21 @@ TOPICS: tuple[Topic, ...] = (
     Topic(CELLS, "run|cell", 1, "compact", None, (Cell,), "markets and commune sectors of each run"),
     Topic(QR_CODES, "run|code", None, "compact", None, (QrCode,), "the codes that stalls and bills show"),
     Topic(
+        TRUTH,
+        "run|payment_id|label",
+        None,
+        "delete",
+        GIB,
+        (Truth,),
+        "what is known of payments beyond their records, in their communes' partitions",
+    ),
+    Topic(
         LEDGER,
-        "run, or run|cell|day",
+        "run, run|cell|day, or run|faults|shard",
         1,
         "compact",
         None,
-        (RunStarted, LedgerEntry),
+        (RunStarted, LedgerEntry, RunFaults),
         "what Kafka acknowledged, counted by the producer",
     ),
     Topic(ADOPTION_MARKET, "run|market|window|start", None, "compact", None, (Adoption,), "adoption by market"),

@@ -43,6 +43,9 @@ EpochMs = Annotated[int, msgspec.Meta(ge=MIN_TIME_MS, lt=MAX_TIME_MS), Field(ge=
 SequenceNumber = Annotated[int, msgspec.Meta(ge=1, lt=2**53), Field(ge=1, lt=2**53)]
 """Number of a payment at its source: 1, 2, 3, … without gaps."""
 
+Attempt = Annotated[int, msgspec.Meta(ge=2, le=9), Field(ge=2, le=9)]
+"""Number of a repeated attempt."""
+
 
 def _whole(value: object) -> object:
     """Refuse what equals 1 in Python without being it: pydantic's Literal takes ``true`` and ``1.0``."""

@@ -6,7 +6,7 @@ Pure. Counters come from the stream's own totals, so that a restart of the expor
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -50,7 +50,7 @@ class AdoptionView(Collector):
 
     @property
     def payments(self) -> int:
-        """Payments of the runs shown, failed ones included."""
+        """Payments of the runs shown, failed ones and reversals included."""
         return sum(document["revision"] for document in self._current(self._totals))
 
     def describe(self) -> Iterable[Family]:
@@ -107,21 +107,19 @@ class AdoptionView(Collector):
         return family
 
     def _payment_counters(self) -> Iterator[Family]:
-        counts: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+        sums: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
         for document in self._current(self._totals):
             for sector, tallies in document["by_sector"].items():
                 for method, tally in tallies.items():
-                    sums = counts[document["province"], sector, method]
-                    sums[0] += tally["settled"]
-                    sums[1] += tally["failed"]
-                    sums[2] += tally["amount_vnd"]
-        payments, amounts = _family("quetma_payments"), _family("quetma_payments_vnd")
-        for (province, sector, method), (settled, failed, vnd) in sorted(counts.items()):
-            for status, count in zip(STATUSES, (settled, failed), strict=True):
-                payments.add_metric([province, sector, method, status], count)
-            amounts.add_metric([province, sector, method], vnd)
-        yield payments
-        yield amounts
+                    sums[document["province"], sector, method].update(tally)
+        payments = _family("quetma_payments")
+        settled, reversed_ = _family("quetma_payments_vnd"), _family("quetma_reversed_vnd")
+        for labels, tally in sorted(sums.items()):
+            for status in STATUSES:
+                payments.add_metric([*labels, status], tally[status])
+            settled.add_metric(labels, tally["amount_vnd"])
+            reversed_.add_metric(labels, tally["reversed_vnd"])
+        yield from (payments, settled, reversed_)
 
     def _sum_of(self, name: str, field: str) -> Any:
         sums: dict[str, int] = defaultdict(int)

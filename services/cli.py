@@ -15,7 +15,9 @@ from services import (
     demo_commands,
     produce_commands,
     qr_commands,
+    report_commands,
     scenario_commands,
+    simulate_commands,
     stream_commands,
     topic_commands,
     verify_commands,
@@ -30,6 +32,7 @@ app = typer.Typer(
 )
 app.command()(demo_commands.demo)
 app.command()(produce_commands.produce)
+app.command()(simulate_commands.simulate)
 app.command()(stream_commands.stream)
 app.command()(stream_commands.serve)
 app.command()(verify_commands.verify)
@@ -38,6 +41,7 @@ app.command()(bench_commands.bench)
 app.add_typer(qr_commands.app, name="qr")
 app.add_typer(topic_commands.app, name="topics")
 app.add_typer(scenario_commands.app, name="scenario")
+app.add_typer(report_commands.app, name="report")
 
 
 def main() -> None:

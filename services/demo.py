@@ -30,6 +30,9 @@ DRAIN_SECONDS = 20.0
 WATCH_SECONDS = 0.5
 MAX_RESTARTS = 5
 MAX_LAG = 250_000
+APPLIED = "quetma_applied_payments_total"
+"""Payments that the worker has folded, each once: what is acknowledged must come to as many. Records would not do:
+repeats and spoiled copies are among them."""
 EMBEDDED_SESSION_SECONDS = "3"
 """Tansu lets a group join wait for half of it."""
 
@@ -101,7 +104,7 @@ class Demo:
         self.bootstrap_servers = settings.kafka.bootstrap_servers or ""
         self._first_at: float | None = None
         self._moved_at = time.monotonic()
-        self._processed = 0.0
+        self._applied = 0.0
         self.stop = asyncio.Event()
         self.snapshot = Snapshot()
 
@@ -218,18 +221,17 @@ class Demo:
         await asyncio.sleep(WATCH_SECONDS)
 
     def _time_the_flow(self, snapshot: Snapshot) -> None:
-        """Note when the first payment was acknowledged and when the last one was processed, to half a second."""
-        processed = snapshot.stream.total("quetma_processed_records_total")
+        """Note when the first payment was acknowledged and when the last one was folded, to half a second."""
+        applied = snapshot.stream.total(APPLIED)
         if self._first_at is None and snapshot.producer.total("quetma_acked_payments_total"):
             self._first_at = snapshot.at
-        if processed > self._processed:
-            self._processed, self._moved_at = processed, snapshot.at
+        if applied > self._applied:
+            self._applied, self._moved_at = applied, snapshot.at
 
     async def _drain(self, before: Snapshot, acked: int, show: Show) -> None:
-        """Wait until the worker has processed everything, or nothing moves any more."""
-        name = "quetma_processed_records_total"
-        goal = before.stream.total(name) + acked
-        while self.snapshot.stream.total(name) < goal and time.monotonic() - self._moved_at < DRAIN_SECONDS:
+        """Wait until the worker has folded every payment, or nothing moves any more."""
+        goal = before.stream.total(APPLIED) + acked
+        while self.snapshot.stream.total(APPLIED) < goal and time.monotonic() - self._moved_at < DRAIN_SECONDS:
             await self._look(show, "draining")
 
     async def _reconcile(self, run: str, show: Show) -> Verdict:
@@ -245,7 +247,7 @@ class Demo:
             await self._look(show, "exporting")
 
     def _events_per_second(self, processed: int) -> float:
-        """Return the rate from the first acknowledged payment to the last processed one."""
+        """Return the rate from the first acknowledged payment to the last one folded."""
         seconds = self._moved_at - self._first_at if self._first_at is not None else 0.0
         return round(processed / max(seconds, WATCH_SECONDS), 1)
 
@@ -262,13 +264,17 @@ class Demo:
             work.cancel()
 
     def _document(self, summary: dict[str, Any], verdict: Verdict, before: Snapshot) -> dict[str, Any]:
-        """Return the object that `quetma demo --json` ends with."""
+        """Return the object that `quetma demo --json` ends with.
+
+        Produced, acknowledged, processed and exported are payments, each counted once. Repeats and dead letters
+        are records beside them.
+        """
         after = self.snapshot
 
         def grown(name: str) -> int:
             return int(after.stream.total(name) - before.stream.total(name))
 
-        exported = self._exported_payments()
+        processed, exported = grown(APPLIED), self._exported_payments()
         latency = {
             f"p{percent}": _milliseconds(after.exporter.quantile("quetma_event_to_metric_seconds", percent / 100))
             for percent in (50, 95, 99)
@@ -278,14 +284,14 @@ class Demo:
             "seed": summary["seed"],
             "produced": summary["produced"],
             "acked": summary["acked"],
-            "processed": grown("quetma_processed_records_total"),
+            "processed": processed,
             "duplicates": grown("quetma_dropped_duplicates_total"),
             "dead_letters": grown("quetma_dead_letters_total"),
             "late": grown("quetma_late_records_total"),
             "exported": exported,
             "exact": verdict.exact and exported == summary["acked"],
             "mismatches": len(verdict.mismatches),
-            "events_per_second": self._events_per_second(grown("quetma_processed_records_total")),
+            "events_per_second": self._events_per_second(processed),
             "latency_ms": latency,
         }
 

@@ -5,6 +5,7 @@ In: arguments. Out: a verdict; exit code 1 if it is not exact.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -50,6 +51,7 @@ def lines_of(verdict: Verdict) -> list[str]:
         f"payments    ledger {payments['ledger']:>18,}   aggregates {payments['aggregates']:>18,}",
         f"VND         ledger {amount['ledger']:>18,}   aggregates {amount['aggregates']:>18,}",
     ]
+    lines += [f"{kind:<11} ledger {sides['ledger']:>18,}   {_found(sides)}" for kind, sides in verdict.faults.items()]
     if verdict.exact:
         return [*lines, "exact: ledger = stream, to the payment and the đồng"]
     shown = verdict.mismatches[:SHOWN]
@@ -59,3 +61,8 @@ def lines_of(verdict: Verdict) -> list[str]:
         for one in shown
     ]
     return [*lines, f"NOT exact: {len(verdict.mismatches)} differences, {len(shown)} shown"]
+
+
+def _found(sides: Mapping[str, int]) -> str:
+    """Say what the stream found of a kind of fault that the producer put in; of some it cannot tell."""
+    return f"stream {sides['stream']:>22,}" if "stream" in sides else "leaves no trace in the stream"

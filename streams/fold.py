@@ -15,7 +15,7 @@ from schemas.events import SCHEMA_VERSION, Cell, DeadLetterReason, PaymentRow, d
 from streams import tallies
 from streams.cells import HOUR_MS, CellState, add_late
 from streams.duplicates import admit
-from streams.tallies import FAILED, METHOD_INDEX, VND
+from streams.tallies import METHOD_INDEX, VND
 
 MAX_TIME_DIGITS: Final = 15
 MAX_DETAIL: Final = 200
@@ -171,16 +171,18 @@ class PartitionFold:
             method = method_index[row.method]
             if (hour + 1) * hour_ms <= watermark:
                 late += 1
-                add_late(cell, hour, _single(row), watermark // hour_ms)
+                single = tallies.empty()
+                tallies.count(single, method, row.status, row.amount_vnd)
+                add_late(cell, hour, single, watermark // hour_ms)
                 continue
             tally = cell.hours.get(hour)
             if tally is None:
                 tally = cell.hours[hour] = tallies.empty()
-            if row.status == "settled":
+            if row.status == "settled":  # nearly all
                 tally[method] += 1
                 tally[VND + method] += row.amount_vnd
             else:
-                tally[FAILED + method] += 1
+                tallies.count(tally, method, row.status, row.amount_vnd)
         self._settle(records[:consumed], touched.values(), dead)
         state.applied += applied
         state.duplicates += duplicates
@@ -217,16 +219,6 @@ def _homeless(record: Record, row: PaymentRow, registry: Registry) -> DeadLetter
     if registry.get(row.run, row.cell) is None:
         return DeadLetter(record, DeadLetterReason.UNKNOWN_CELL, f"{row.run}: {row.cell}")
     return DeadLetter(record, DeadLetterReason.MISROUTED, f"{row.commune} is not on this partition")
-
-
-def _single(row: PaymentRow) -> tallies.Tally:
-    tally = tallies.empty()
-    method = METHOD_INDEX[row.method]
-    if row.status == "settled":
-        tally[method], tally[VND + method] = 1, row.amount_vnd
-    else:
-        tally[FAILED + method] = 1
-    return tally
 
 
 def _sent_at(headers: Sequence[tuple[str, bytes | None]]) -> list[int]:

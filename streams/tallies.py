@@ -1,7 +1,7 @@
-"""Tallies as flat lists, the smallest unit of the fold: three numbers for each method.
+"""Tallies as flat lists, the smallest unit of the fold: five numbers for each method.
 
 In: payments counted one by one. Out: tallies as they are emitted, and shares.
-Layout: settled by method, then VND by method, then failed by method.
+Layout: settled by method, then VND of these, then failed, then reversals, then VND of these.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from schemas.events import METHODS
 Tally = list[int]
 
 WIDTH = len(METHODS)
-SETTLED, VND, FAILED = 0, WIDTH, 2 * WIDTH
-SIZE = 3 * WIDTH
+SETTLED, VND, FAILED, REVERSED, REVERSED_VND = (group * WIDTH for group in range(5))
+SIZE = 5 * WIDTH
 CASH = METHODS.index("cash")
 METHOD_INDEX = {method: number for number, method in enumerate(METHODS)}
 
@@ -29,36 +29,61 @@ def add(target: Tally, other: Tally) -> None:
     target[:] = map(int.__add__, target, other)
 
 
+def count(tally: Tally, method: int, status: str, amount_vnd: int) -> None:
+    """Count one payment in place; ``method`` is its index in METHODS, ``status`` one of STATUSES."""
+    if status == "settled":
+        tally[SETTLED + method] += 1
+        tally[VND + method] += amount_vnd
+    elif status == "failed":
+        tally[FAILED + method] += 1
+    else:
+        tally[REVERSED + method] += 1
+        tally[REVERSED_VND + method] += amount_vnd
+
+
 def total(tallies: Iterable[Tally]) -> Tally:
     """Return the sum of tallies."""
     listed = list(tallies)
-    return [sum(column) for column in zip(*listed, strict=True)] if listed else empty()
+    return list(map(sum, zip(*listed, strict=True))) if listed else empty()
 
 
 def payments(tally: Tally) -> int:
-    """Return the number of payments, settled and failed."""
-    return sum(tally[SETTLED:VND]) + sum(tally[FAILED:])
+    """Return the number of payments: settled, failed, reversals."""
+    return sum(tally[SETTLED:VND]) + sum(tally[FAILED:REVERSED_VND])
 
 
 def as_document(tally: Tally) -> dict[str, dict[str, int]]:
-    """Return the tally as `schemas.events.Tallies` has it on the wire: methods without payments left out."""
+    """Return the tally as `schemas.events.Tallies` has it on the wire.
+
+    Methods without payments are left out, and reversals where there are none: few windows have any.
+    """
     return {
-        method: {
-            "settled": tally[SETTLED + number],
-            "failed": tally[FAILED + number],
-            "amount_vnd": tally[VND + number],
-        }
+        method: _of_method(tally, number)
         for number, method in enumerate(METHODS)
-        if tally[SETTLED + number] or tally[FAILED + number]
+        if tally[SETTLED + number] or tally[FAILED + number] or tally[REVERSED + number]
     }
 
 
+def _of_method(tally: Tally, number: int) -> dict[str, int]:
+    document = {
+        "settled": tally[SETTLED + number],
+        "failed": tally[FAILED + number],
+        "amount_vnd": tally[VND + number],
+    }
+    if tally[REVERSED + number]:
+        document |= {"reversed": tally[REVERSED + number], "reversed_vnd": tally[REVERSED_VND + number]}
+    return document
+
+
 def cashless_shares(tally: Tally) -> tuple[float | None, float | None]:
-    """Return the cashless share of settled payments by count and by value; None where there is none."""
+    """Return the cashless share of settled payments by count and by value; None where there is none.
+
+    Gross: a payment that was reversed later was made by its method all the same.
+    """
     count, value = tally[SETTLED:VND], tally[VND:FAILED]
     return _cashless(count), _cashless(value)
 
 
-def _cashless(by_method_: list[int]) -> float | None:
-    whole = sum(by_method_)
-    return None if not whole else (whole - by_method_[CASH]) / whole
+def _cashless(by_method: list[int]) -> float | None:
+    whole = sum(by_method)
+    return None if not whole else (whole - by_method[CASH]) / whole

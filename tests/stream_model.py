@@ -122,6 +122,8 @@ GARBAGE: tuple[bytes | None, ...] = (
     b"\xff\xfe",
     b"[" * 5000,
     b"[1]",
+    wire(payment())[:-9],
+    wire({name: value for name, value in payment().items() if name != "method"}),
     wire(payment(amount_vnd=0)),
     wire(payment(schema_version=2)),
     wire(payment(occurred_at=1)),
@@ -151,7 +153,7 @@ def random_log(rng: random.Random, length: int) -> list[Record]:
             source,
             sequences[place, source],
             method=rng.choice(METHODS),
-            status=rng.choice(("settled", "settled", "failed")),
+            status=rng.choice(("settled", "settled", "failed", "reversed")),
             amount_vnd=rng.randint(1, 9) * 1000,
             occurred_at=MIDNIGHT_MS + now - behind - (40 * 24 * HOUR_MS if place.run == "run-2" else 0),
         )
@@ -271,8 +273,10 @@ def tallies_of(payments: Iterable[Payment]) -> dict[str, dict[str, int]]:
     tallies: dict[str, dict[str, int]] = {}
     for one in payments:
         tally = tallies.setdefault(one.method, {"settled": 0, "failed": 0, "amount_vnd": 0})
-        tally[one.status] += 1
-        tally["amount_vnd"] += one.amount_vnd if one.status == "settled" else 0
+        tally[one.status] = tally.get(one.status, 0) + 1
+        if one.status != "failed":
+            sum_ = "amount_vnd" if one.status == "settled" else "reversed_vnd"
+            tally[sum_] = tally.get(sum_, 0) + one.amount_vnd
     return tallies
 
 

@@ -1,17 +1,21 @@
 """Small worlds for tests: the An Giang scenario with some of its figures changed.
 
-In: changes, by dotted path into the TOML document. Out: scenarios, worlds, and payments as plain values.
+In: changes, by dotted path into the scenario with what it extends. Out: scenarios, worlds, payments as plain values.
 """
 
 from __future__ import annotations
 
-import tomllib
+import copy
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from producers.encoding import PaymentEncoder
+from producers.engine import ProvinceSimulation
 from producers.qr_codes import CodeEncoder
-from producers.simulation.engine import simulate
+from producers.scenario_files import resolve_scenario
+from producers.simulation.transmission import transmit
 from producers.simulation.world import build_world
 from schemas.scenario import Scenario
 
@@ -43,20 +47,31 @@ ONE_MARKET = {
 
 
 def document(name: str = "an-giang") -> dict[str, Any]:
-    """The TOML of a scenario that comes with Quetma, as a dictionary of its own."""
-    return tomllib.loads((SCENARIOS / f"{name}.toml").read_text(encoding="utf-8"))
+    """The values of a scenario that comes with Quetma and of all that it extends, as a dictionary of its own."""
+    return copy.deepcopy(_resolved(name))
+
+
+@cache
+def _resolved(name: str) -> dict[str, Any]:
+    return resolve_scenario(name).document
 
 
 def changed(changes: Mapping[str, Any], name: str = "an-giang") -> dict[str, Any]:
-    """A scenario's TOML with other values at some dotted paths; numbers stand for places in lists."""
+    """A scenario's values, some of them others, by dotted path; rows of lists go by their number or their id."""
     root = document(name)
     for path, value in changes.items():
         part: Any = root
-        *way, last = [int(step) if step.isdigit() else step for step in path.split(".")]
+        *way, last = path.split(".")
         for step in way:
-            part = part[step]
-        part[last] = value
+            part = part[_place(part, step)]
+        part[_place(part, last)] = value
     return root
+
+
+def _place(part: Any, step: str) -> int | str:
+    if isinstance(part, dict):
+        return step
+    return int(step) if step.isdigit() else [row["id"] for row in part].index(step)
 
 
 def scenario(changes: Mapping[str, Any] = FEW) -> Scenario:
@@ -70,14 +85,18 @@ def world(changes: Mapping[str, Any] = FEW, seed: int = 57, shard: tuple[int, in
 
 
 def wire(world: World, days: int, *, block: int = 10_000, run: str = "r", partitions: int = 4) -> list[bytes]:
-    """The payments of a world's first days as they go over the wire, in order."""
-    encoder = PaymentEncoder(world, run, partitions)
-    blocks = (block_ for day in simulate(world, days=days) for block_ in encoder.blocks(day, block))
-    return [value for block_ in blocks for value in block_.records.value]
+    """The records of a world's first days as they go over the wire, in order of sending, faults included."""
+    encoder, faults = PaymentEncoder(world, run, partitions), world.scenario.stream_faults
+    values: list[bytes] = []
+    for day in ProvinceSimulation(world).days(days):
+        sending, payments = transmit(day.day, day.payments, day.sequence, world, faults)
+        for block_ in encoder.blocks(replace(day, payments=payments), sending, block):
+            values += block_.records.value
+    return values
 
 
 def codes(world: World, days: int, *, run: str = "r", partitions: int = 4) -> list[bytes]:
     """The QR codes of a world's first days as they go over the wire, in order."""
     encoder = CodeEncoder(world, run, partitions)
-    issued = (code for day in simulate(world, days=days) for code in day.codes)
+    issued = (code for day in ProvinceSimulation(world).days(days) for code in day.codes)
     return [value for code in issued for value in encoder.block(code).value]

@@ -1,33 +1,34 @@
 """Utility bills: one a month and customer, by progressive tariff with VAT, paid over the days after issue.
 
-In: a world, a billing sector and a day. Out: the day's payments, and the codes on the bills issued that day.
+In: a world, a billing sector, the conditions of a day. Out: the day's bills paid, and the codes of those issued.
 Electricity and water are this with their own parameters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from typing import cast
 
 import numpy as np
 
+from producers.sectors.periods import Periods
 from producers.sectors.sector import (
-    Draws,
     IssuedCodes,
     bill_code,
-    choose_method,
-    concatenate,
-    cumulative,
+    hours_of,
+    luck,
     moments,
-    years_between,
+    scaled,
+    tills_of,
 )
 from producers.simulation.calendar import DAY_MS, Day, day_in_month, month_of, previous_month
+from producers.simulation.columns import Demand, FloatArray, IntArray, join_demand
+from producers.simulation.conditions import Conditions
+from producers.simulation.paying import Rule
 from producers.simulation.random import generator
-from producers.simulation.world import CellSpec, FloatArray, IntArray, World, bills_of
+from producers.simulation.world import CellSpec, World
 from schemas.events import Sector
-from schemas.scenario import TariffStep
-
-LAST_CYCLE_DAY = 28
-"""Billing days are 1 to 28, so that every month has them."""
+from schemas.scenario.sectors import LAST_CYCLE_DAY, Bills, BusinessCustomers, TariffStep
 
 
 class UtilityBills:
@@ -36,14 +37,17 @@ class UtilityBills:
     def __init__(self, world: World, sector: Sector) -> None:
         self.sector = sector
         self._world = world
-        self._cells = [cell for cell in world.cells if cell.sector == sector and cell.customers]
-        self._payments: dict[tuple[str, int], Draws] = {}
+        self._bills: Bills = {"electricity": world.scenario.electricity, "water": world.scenario.water}[sector]
+        self.rule = Rule.of(self._bills.cashless)
+        self._hours = hours_of(world, self._bills.hours)
+        self._cells = world.cells_of(sector)
+        self._cycle_day = {cell.id: cycle_day(world.seed, cell.id) for cell in self._cells}
+        self._periods = Periods(self._month)
 
-    def draw(self, day: Day) -> Draws:
-        """Return the payments that customers make on a day, for bills of this month and the last."""
-        months = (month_of(day), previous_month(month_of(day)))
-        self._payments = {key: value for key, value in self._payments.items() if key[1] in months}
-        return concatenate(_on_day(self._of_month(cell, month), day) for cell in self._cells for month in months)
+    def demand(self, conditions: Conditions) -> Demand:
+        """Return the bills that customers pay on a day, of this month and the last."""
+        month = month_of(conditions.day)
+        return self._periods.on(conditions.day, (previous_month(month), month))
 
     def codes(self, day: Day) -> Iterator[IssuedCodes]:
         """Yield the codes on the bills that are issued on a day, cell by cell.
@@ -54,25 +58,50 @@ class UtilityBills:
             yield from self._open_codes(day)
         month = month_of(day)
         for cell in self._cells:
-            if cycle_day(self._world.seed, cell.id) == day.date.day:
-                amount, customers = _amounts(self._world, cell, month)
-                source = np.full(len(amount), cell.first_source, dtype=np.int64)
-                yield IssuedCodes(source, bill_code(month, customers), amount, day.midnight_at)
+            if self._cycle_day[cell.id] == day.date.day:
+                amount, _ = self._amounts(cell, month)
+                code = bill_code(month, np.arange(1, len(amount) + 1))
+                yield IssuedCodes(tills_of(cell, len(amount)), code, amount, day.midnight_at)
 
     def _open_codes(self, day: Day) -> Iterator[IssuedCodes]:
         for cell in self._cells:
             for month in (previous_month(month_of(day)), month_of(day)):
-                issue = day_in_month(month, cycle_day(self._world.seed, cell.id))
-                due = self._of_month(cell, month)
+                issue = day_in_month(month, self._cycle_day[cell.id])
+                due = self._payments(cell, month)
                 still = due.occurred_at >= day.midnight_at
                 if issue.number < day.number and still.any():
                     yield IssuedCodes(due.source[still], due.bill[still], due.amount_vnd[still], issue.midnight_at)
 
-    def _of_month(self, cell: CellSpec, month: int) -> Draws:
-        key = (cell.id, month)
-        if key not in self._payments:
-            self._payments[key] = _payments(self._world, cell, month)
-        return self._payments[key]
+    def _month(self, month: Hashable) -> Demand:
+        return join_demand(self._payments(cell, cast("int", month)) for cell in self._cells)
+
+    def _payments(self, cell: CellSpec, month: int) -> Demand:
+        """Return all payments for the bills of one cell and month, in order of customers."""
+        rule = self._bills
+        issue = day_in_month(month, self._cycle_day[cell.id])
+        amount, given = self._amounts(cell, month)
+        count = len(amount)
+        random = generator(self._world.seed, cell.id, "bill payments", day=month)
+        delay = np.minimum(random.exponential(rule.pay_days_mean.value, count), rule.pay_days_max.value)
+        at = issue.midnight_at + delay.astype(np.int64) * DAY_MS + moments(random, count, self._hours)
+        bill = bill_code(month, np.arange(1, count + 1))
+        return Demand(tills_of(cell, count), at, amount, bill, given, luck(random, count))
+
+    def _amounts(self, cell: CellSpec, month: int) -> tuple[IntArray, FloatArray]:
+        """Return the amounts of a month's bills, households first, and the column `given`."""
+        rule = self._bills
+        households = self._world.places[cell.commune].households
+        count = scaled(self._world, households * rule.customers_per_household.value)
+        random = generator(self._world.seed, cell.id, "usage", day=month)
+        amount = bill_amounts(_usage(random, count, rule), rule.tariff, rule.vat.value)
+        given = np.full(count, np.nan)
+        if rule.business is None:
+            return amount, given
+        others = scaled(self._world, households * rule.business.customers_per_household.value)
+        net = _usage(random, others, rule.business) * rule.business.vnd_per_unit.value
+        sure = np.full(others, rule.business.cashless_share.value)
+        gross = np.rint(net * (1 + rule.vat.value)).astype(np.int64)
+        return np.concatenate([amount, gross]), np.concatenate([given, sure])
 
 
 def cycle_day(seed: int, cell: str) -> int:
@@ -100,37 +129,7 @@ def bill_amounts(usage: FloatArray, tariff: tuple[TariffStep, ...], vat: float) 
     return np.rint(net * (1 + vat)).astype(np.int64)
 
 
-def _amounts(world: World, cell: CellSpec, month: int) -> tuple[IntArray, IntArray]:
-    rule = bills_of(world.scenario, cell.sector)
-    random = generator(world.seed, cell.id, "usage", day=month)
-    usage = rule.usage_median.value * np.exp(rule.usage_sigma.value * random.standard_normal(cell.customers))
-    amount = bill_amounts(np.maximum(np.rint(usage), 1.0), rule.tariff, rule.vat.value)
-    return amount, np.arange(1, cell.customers + 1)
-
-
-def _payments(world: World, cell: CellSpec, month: int) -> Draws:
-    """All payments for the bills of one cell and month, sorted by time."""
-    rule = bills_of(world.scenario, cell.sector)
-    issue = day_in_month(month, cycle_day(world.seed, cell.id))
-    amount, customers = _amounts(world, cell, month)
-    random = generator(world.seed, cell.id, "bill payments", day=month)
-    count = cell.customers
-    delay = np.minimum(random.exponential(rule.pay_days_mean.value, count), rule.pay_days_max.value).astype(np.int64)
-    at = issue.midnight_at + delay * DAY_MS + moments(random, count, cumulative(world.scenario.hours[cell.hours].value))
-    median = float(bill_amounts(np.array([rule.usage_median.value]), rule.tariff, rule.vat.value)[0])
-    method, status = choose_method(
-        random,
-        rule.cashless,
-        share=cell.cashless_share,
-        years=years_between(Day.of(world.scenario.start), issue),
-        relative_amount=amount / median,
-    )
-    order = np.argsort(at, kind="stable")
-    source = np.full(count, cell.first_source, dtype=np.int64)
-    columns = (source, at, method, status, amount, bill_code(month, customers))
-    return Draws(*(column[order] for column in columns))
-
-
-def _on_day(payments: Draws, day: Day) -> Draws:
-    low, high = np.searchsorted(payments.occurred_at, [day.midnight_at, (day + 1).midnight_at])
-    return Draws(*(getattr(payments, name)[low:high] for name in payments.__dataclass_fields__))
+def _usage(random: np.random.Generator, count: int, rule: Bills | BusinessCustomers) -> FloatArray:
+    """Draw whole units used in a month, at least one."""
+    usage = rule.usage_median.value * np.exp(rule.usage_sigma.value * random.standard_normal(count))
+    return np.maximum(np.rint(usage), 1.0)

@@ -1,33 +1,31 @@
 """Market stalls: purchases by Zipf popularity, hourly profile and log-normal amounts, rounded as people pay.
 
-In: a world and a day. Out: the day's payments at all stalls.
+In: a world, the conditions of a day. Out: the day's purchases at all stalls.
+Each market draws from its own generator; what the draws mean is worked out for all markets at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 import numpy as np
 
-from producers.sectors.sector import (
-    NO_BILL,
-    Draws,
-    IssuedCodes,
-    choose_method,
-    concatenate,
-    cumulative,
-    moments,
-    years_between,
-)
-from producers.simulation.calendar import Day
+from producers.sectors.alias import AliasTable
+from producers.sectors.sector import IssuedCodes, undecided
+from producers.simulation.calendar import HOUR_MS, Day
+from producers.simulation.columns import LUCK, NO_BILL, Demand, FloatArray, IntArray, no_demand
+from producers.simulation.conditions import Conditions
+from producers.simulation.paying import Rule
 from producers.simulation.random import generator
-from producers.simulation.world import CellSpec, FloatArray, IntArray, World
+from producers.simulation.world import CellSpec, World
 from schemas.events import Sector
-from schemas.scenario import MarketStalls as StallRule
+from schemas.scenario.sectors import MarketStalls as StallParameters
 
 FINE_ROUNDING_BELOW_VND = 20_000
 """Below it amounts go to 500 VND, from it on to 1 000 VND: smaller notes are hardly used."""
+FINE_VND, COARSE_VND = 500, 1000
+_STALL, _HOUR, _MINUTE = range(LUCK, LUCK + 3)
+_DRAWS = LUCK + 3
 
 
 class MarketStalls:
@@ -37,56 +35,54 @@ class MarketStalls:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._cells = [cell for cell in world.cells if cell.sector == self.sector]
+        self._parameters = world.scenario.market_stall
+        self.rule = Rule.of(self._parameters.cashless)
+        self._cells = world.cells_of(self.sector)
+        exponent = self._parameters.zipf_exponent.value
+        self._stalls = AliasTable([np.arange(1, cell.sources + 1) ** -exponent for cell in self._cells])
+        self._hours = AliasTable([world.scenario.hours[cell.hours].value for cell in self._cells])
+        self._first = np.array([cell.first_source for cell in self._cells], dtype=np.int64)
+        self._place = {cell.id: number for number, cell in enumerate(world.cells)}
 
-    def draw(self, day: Day) -> Draws:
-        """Return the purchases of a day at all stalls."""
-        return concatenate(_market(self._world, cell, day) for cell in self._cells)
+    def demand(self, conditions: Conditions) -> Demand:
+        """Return the purchases of a day at all stalls, market by market."""
+        drawn = [self._draw(cell, conditions) for cell in self._cells]
+        counts = [len(normal) for normal, _ in drawn]
+        if not sum(counts):
+            return no_demand()
+        normal = np.concatenate([normal for normal, _ in drawn])
+        uniform = np.concatenate([uniform for _, uniform in drawn], axis=1)
+        market = np.repeat(np.arange(len(counts)), counts)
+        hour = self._hours.draw(market, uniform[_HOUR])
+        at = conditions.day.midnight_at + hour * HOUR_MS + (uniform[_MINUTE] * HOUR_MS).astype(np.int64)
+        return Demand(
+            source=self._first[market] + self._stalls.draw(market, uniform[_STALL]),
+            occurred_at=at,
+            amount_vnd=rounded_amounts(normal, self._parameters),
+            bill=np.full(len(normal), NO_BILL, dtype=np.int64),
+            given=undecided(len(normal)),
+            luck=uniform[:LUCK],
+        )
 
     def codes(self, day: Day) -> Iterator[IssuedCodes]:
-        """Yield the stalls' static codes on the first day."""
-        if day == Day.of(self._world.scenario.start):
-            for cell in self._cells:
-                source = np.arange(cell.first_source, cell.first_source + cell.sources)
-                unused = np.zeros(cell.sources, dtype=np.int64)
-                yield IssuedCodes(source, unused + NO_BILL, unused, day.midnight_at)
+        """Yield nothing: there are no bills."""
+        return iter(())
+
+    def _draw(self, cell: CellSpec, conditions: Conditions) -> tuple[FloatArray, FloatArray]:
+        """Draw a market's day: a normal and uniforms, shape (n,) and (_DRAWS, n), of each purchase."""
+        rule, day = self._parameters, conditions.day
+        random = generator(self._world.seed, cell.id, "purchases", day=day.number)
+        effect = random.gamma(rule.day_shape.value) / rule.day_shape.value
+        mean = cell.sources * cell.payments_per_source_day * self._world.scenario.scale.value
+        mean *= rule.weekday.value[day.weekday] * float(conditions.demand_factor[self._place[cell.id]])
+        count = int(random.poisson(mean * effect))
+        return random.standard_normal(count), random.random((_DRAWS, count))
 
 
-def _market(world: World, cell: CellSpec, day: Day) -> Draws:
-    rule = world.scenario.market_stall
-    random = generator(world.seed, cell.id, "purchases", day=day.number)
-    count = _purchases(random, world, cell, day)
-    stall = np.searchsorted(_popularity(cell.sources, rule.zipf_exponent.value), random.random(count))
-    profile = cumulative(world.scenario.hours[cell.hours].value)
-    at = day.midnight_at + moments(random, count, profile)
-    amount = rounded_amounts(random.standard_normal(count), rule)
-    method, status = choose_method(
-        random,
-        rule.cashless,
-        share=cell.cashless_share,
-        years=years_between(Day.of(world.scenario.start), day),
-        relative_amount=amount / rule.amount_median_vnd.value,
-    )
-    no_bill = np.full(count, NO_BILL, dtype=np.int64)
-    return Draws(cell.first_source + stall.astype(np.int64), at, method, status, amount, no_bill)
-
-
-def _purchases(random: np.random.Generator, world: World, cell: CellSpec, day: Day) -> int:
-    rule = world.scenario.market_stall
-    effect = random.gamma(rule.day_shape.value) / rule.day_shape.value
-    mean = cell.sources * cell.payments_per_source_day * world.scenario.scale.value
-    return int(random.poisson(mean * rule.weekday.value[day.weekday] * effect))
-
-
-@lru_cache(maxsize=4096)
-def _popularity(stalls: int, exponent: float) -> FloatArray:
-    return cumulative(np.arange(1, stalls + 1, dtype=np.float64) ** -exponent)
-
-
-def rounded_amounts(normal: FloatArray, rule: StallRule) -> IntArray:
+def rounded_amounts(normal: FloatArray, rule: StallParameters) -> IntArray:
     """Turn standard normal draws into amounts in VND: log-normal, rounded to 500 or 1 000 VND, cut at both ends."""
     raw = rule.amount_median_vnd.value * np.exp(rule.amount_sigma.value * normal)
     cut = np.clip(raw, rule.amount_min_vnd.value, rule.amount_max_vnd.value)
-    step = np.where(cut < FINE_ROUNDING_BELOW_VND, 500, 1000)
+    step = np.where(cut < FINE_ROUNDING_BELOW_VND, FINE_VND, COARSE_VND)
     rounded = np.rint(cut / step) * step
     return np.asarray(np.clip(rounded, rule.amount_min_vnd.value, rule.amount_max_vnd.value), dtype=np.int64)

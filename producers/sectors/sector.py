@@ -1,45 +1,30 @@
-"""The shape of a sector: what it is given, what it makes, and the choices that all sectors share.
+"""The shape of a sector: what it is given, what it makes, and the draws that sectors share.
 
-In: a world and a day. Out: `Draws`, the payments of that day as columns, in any order; and the QR codes issued.
-Every sector is a `SectorModel`, made from a world.
+In: a world, the conditions of a day. Out: `Demand`, what there is to pay on that day; and the QR codes issued.
+Every sector is a `SectorModel`, made from a world. It says who pays what and when; how it is paid is decided for all
+sectors alike in `producers.simulation.paying`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from producers.simulation.calendar import HOUR_MS, Day
-from producers.simulation.world import FloatArray, IntArray
-from schemas.events import METHODS, Sector
-from schemas.scenario import HOURS, CashlessChoice
+from producers.simulation.columns import LUCK, Demand, FloatArray, IntArray
+from producers.simulation.conditions import Conditions
+from producers.simulation.paying import Rule
+from producers.simulation.world import CellSpec, World
+from schemas.events import Sector
+from schemas.scenario import HOURS
+from schemas.types import MAX_PAYMENT_VND
 
-CASH = METHODS.index("cash")
-SETTLED, FAILED = 0, 1
-NO_BILL = -1
 CUSTOMER_DIGITS = 7
-DAYS_PER_YEAR = 365.0
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Payments as columns of one length. Dtypes are int64; see `schemas.events.Payment` for meanings."""
-
-    source: IntArray
-    occurred_at: IntArray
-    method: IntArray
-    """Index into METHODS."""
-    status: IntArray
-    """0 settled, 1 failed."""
-    amount_vnd: IntArray
-    bill: IntArray
-    """Year, month and customer of the bill as one number, or NO_BILL."""
-
-    def __len__(self) -> int:
-        return len(self.source)
+ROUND_VND = 1_000
+"""Prices outside markets are multiples of it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +33,7 @@ class IssuedCodes:
 
     source: IntArray
     bill: IntArray
-    """As in Draws: NO_BILL for the static code of a stall."""
+    """As in Demand: NO_BILL for the static code of a counter."""
     amount_vnd: IntArray
     """0 for a static code."""
     issued_at: int
@@ -56,34 +41,22 @@ class IssuedCodes:
 
 
 class SectorModel(Protocol):
-    """What makes the payments of one sector. Both methods depend on nothing but their argument and the world."""
+    """What makes the demand of one sector. Nothing but the world and the arguments changes what it returns."""
 
     sector: Sector
+    rule: Rule
+    """How the demand is paid."""
 
-    def draw(self, day: Day) -> Draws:
-        """Return the payments of a day, in any order."""
+    def demand(self, conditions: Conditions) -> Demand:
+        """Return what there is to pay on a day, in order of cells, in any order of time."""
 
     def codes(self, day: Day) -> Iterator[IssuedCodes]:
-        """Yield the QR codes that come into use on a day."""
+        """Yield the codes of bills that are issued on a day."""
 
 
-def concatenate(parts: Iterable[Draws]) -> Draws:
-    """Join draws end to end."""
-    listed = list(parts)
-    if not listed:
-        empty = np.empty(0, dtype=np.int64)
-        return Draws(*([empty] * len(fields(Draws))))
-    return Draws(*(np.concatenate([getattr(part, f.name) for part in listed]) for f in fields(Draws)))
-
-
-def bill_code(month: int, customer: IntArray) -> IntArray:
-    """Return the number that names a bill within its cell: month, then customer."""
-    return np.asarray(month * 10**CUSTOMER_DIGITS + customer, dtype=np.int64)
-
-
-def logit(share: float) -> float:
-    """Return the log odds of a share."""
-    return float(np.log(share / (1 - share)))
+def bill_code(period: int, customer: IntArray) -> IntArray:
+    """Return the number that names a bill within its cell: period (such as 202511), then customer from 1 on."""
+    return np.asarray(period * 10**CUSTOMER_DIGITS + customer, dtype=np.int64)
 
 
 def moments(random: np.random.Generator, count: int, profile: FloatArray) -> IntArray:
@@ -107,37 +80,33 @@ def cumulative(weights: Iterable[float]) -> FloatArray:
     return np.asarray(total / total[-1])
 
 
-def choose_method(
-    random: np.random.Generator,
-    choice: CashlessChoice,
-    *,
-    share: float,
-    years: float,
-    relative_amount: FloatArray,
-) -> tuple[IntArray, IntArray]:
-    """Choose method and status of each payment.
-
-    Args:
-        random: generator of this purpose.
-        choice: parameters of the sector.
-        share: cashless share at the start for an amount at the median.
-        years: years since the start; the share drifts in logits.
-        relative_amount: amount over the median, per payment.
-
-    Returns:
-        Indices into METHODS, and 0 settled or 1 failed.
-    """
-    odds = logit(share) + choice.drift_per_year.value * years
-    probability = 1 / (1 + np.exp(-(odds + choice.amount_slope.value * np.log(relative_amount))))
-    count = len(relative_amount)
-    cashless = random.random(count) < probability
-    mix = cumulative(choice.mix.value.get(method, 0.0) for method in METHODS[1:])
-    which = np.minimum(np.searchsorted(mix, random.random(count), side="right"), len(mix) - 1)
-    method = np.where(cashless, which + 1, CASH).astype(np.int64)
-    failed = cashless & (random.random(count) < choice.failure_rate.value)
-    return method, failed.astype(np.int64)
+def log_normal_vnd(random: np.random.Generator, count: int, median: float, sigma: float) -> IntArray:
+    """Draw log-normal amounts to `ROUND_VND`, at least one of it, at most what a payment may be."""
+    raw = median * np.exp(sigma * random.standard_normal(count))
+    steps = np.clip(np.rint(raw / ROUND_VND), 1, MAX_PAYMENT_VND // ROUND_VND)
+    return np.asarray(steps, dtype=np.int64) * ROUND_VND
 
 
-def years_between(start: Day, day: Day) -> float:
-    """Return the time between two days in years of 365 days."""
-    return (day.number - start.number) / DAYS_PER_YEAR
+def luck(random: np.random.Generator, count: int) -> FloatArray:
+    """Draw what payments bring along, shape (LUCK, count)."""
+    return random.random((LUCK, count))
+
+
+def undecided(count: int) -> FloatArray:
+    """Return the column `given` for payments that adoption decides."""
+    return np.full(count, np.nan)
+
+
+def hours_of(world: World, name: str) -> FloatArray:
+    """Return an hour profile of the scenario as cumulative weights."""
+    return cumulative(world.scenario.hours[name].value)
+
+
+def scaled(world: World, count: float) -> int:
+    """Return how many of something are simulated."""
+    return round(count * world.scenario.scale.value)
+
+
+def tills_of(cell: CellSpec, count: int) -> IntArray:
+    """Return the column `source` of a cell with one till."""
+    return np.full(count, cell.first_source, dtype=np.int64)

@@ -1,26 +1,30 @@
 """The places and tills of a province, as columns.
 
-In: a scenario and a seed. Out: `World`: communes, cells (markets and commune sectors), sources (tills).
+In: a scenario and a seed. Out: `World`: communes, markets, cells (markets and commune sectors), sources (tills).
 What the scenario names is taken as it is; the rest is made up by rule, and its ids say so (``-c007``, ``-m012``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
+from producers.simulation.columns import BoolArray, FloatArray, IntArray
 from producers.simulation.random import generator
 from schemas.errors import BadInputError
-from schemas.events import Sector
-from schemas.scenario import Bills, Scenario
+from schemas.events import SECTORS, Sector
+from schemas.scenario import Scenario
+from schemas.scenario.places import SETTLEMENTS, Settlement
 
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
-
-BILL_SECTORS: tuple[Sector, ...] = ("electricity", "water")
+SMALLEST_MARKET = 5
+NO_MARKET = -1
+COMMUNE_SECTORS: tuple[Sector, ...] = tuple(sector for sector in SECTORS if sector != "market_stall")
+"""Sectors with one till in each commune: a biller's branch, a health centre, a one-stop shop, …"""
+COUNTERS: frozenset[Sector] = frozenset({"market_stall", "hospital", "public_service", "ecommerce"})
+"""Sectors whose tills show a static code of their own; bills have codes of their own, incomes none."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,9 @@ class Place:
 
     id: str
     name: str
+    settlement: Settlement
     households: int
+    adults: int
 
 
 @dataclass(frozen=True)
@@ -44,13 +50,16 @@ class CellSpec:
     sector: Sector
     commune: int
     sources: int
-    hours: str
-    cashless_share: float
-    """At the start of the scenario."""
+    market: int = NO_MARKET
+    """Index in `World.markets`."""
+    hours: str = ""
+    """For markets: the hour profile."""
     payments_per_source_day: float = 0.0
-    """For stalls."""
-    customers: int = 0
-    """For bills."""
+    """For markets."""
+    showing_start: float = 0.0
+    """For markets: share of stalls that show a QR at the start."""
+    using_start: float = 0.0
+    """For markets: share of stalls that use it at the start."""
     first_source: int = 0
     first_till: int = 0
 
@@ -62,13 +71,21 @@ class World:
     scenario: Scenario
     seed: int
     places: tuple[Place, ...]
+    """All communes of the province, whatever the shard."""
+    markets: tuple[CellSpec, ...]
+    """All markets of the province, whatever the shard."""
     cells: tuple[CellSpec, ...]
+    """Markets and commune sectors of this shard, sector by sector."""
 
     @property
     def source_count(self) -> int:
         """Number of tills."""
         last = self.cells[-1]
         return last.first_source + last.sources
+
+    def cells_of(self, sector: Sector) -> tuple[CellSpec, ...]:
+        """Return the cells of one sector."""
+        return tuple(cell for cell in self.cells if cell.sector == sector)
 
     @cached_property
     def cell_of_source(self) -> IntArray:
@@ -81,18 +98,40 @@ class World:
         return np.array([cell.commune for cell in self.cells])[self.cell_of_source]
 
     @cached_property
+    def market_of_source(self) -> IntArray:
+        """Index of the market of each source, or NO_MARKET."""
+        return np.array([cell.market for cell in self.cells])[self.cell_of_source]
+
+    @cached_property
     def till_of_source(self) -> IntArray:
         """Number of each source in the whole province, whatever the shard."""
         return np.concatenate([np.arange(cell.sources) + cell.first_till for cell in self.cells])
 
     @cached_property
+    def is_counter(self) -> BoolArray:
+        """Whether each source shows a static code of its own."""
+        return np.array([cell.sector in COUNTERS for cell in self.cells])[self.cell_of_source]
+
+    @cached_property
     def source_ids(self) -> list[str]:
-        """Ids of the sources: a stall is ``market/0001``, a biller's branch has its cell's id."""
+        """Ids of the sources: a stall is ``market/0001``, a commune sector's till has its cell's id."""
         return [name for cell in self.cells for name in _source_ids(cell)]
+
+    def reached_communes(self, place: Iterable[str]) -> BoolArray:
+        """Return which communes an intervention's places name, shape (communes,); all if they name none."""
+        named = set(place)
+        whole = not named or self.scenario.province.id in named
+        return np.array([whole or one.id in named for one in self.places])
+
+    def reached_markets(self, place: Iterable[str]) -> BoolArray:
+        """Return which markets an intervention's places name, by themselves or by their commune, shape (markets,)."""
+        named = set(place)
+        communes = self.reached_communes(named)
+        return np.array([bool(communes[market.commune]) or market.id in named for market in self.markets], dtype=bool)
 
 
 def _source_ids(cell: CellSpec) -> list[str]:
-    if cell.sector in BILL_SECTORS:
+    if cell.market == NO_MARKET:
         return [cell.id]
     return [f"{cell.id}/{number:04d}" for number in range(1, cell.sources + 1)]
 
@@ -106,37 +145,60 @@ def build_world(scenario: Scenario, seed: int, shard: tuple[int, int] = (1, 1)) 
         shard: (i, n): only every n-th commune from the i-th (1 to n); all sources keep their ids and draws.
 
     Raises:
-        BadInputError: if there are fewer communes than shards before this one.
+        BadInputError: if there are fewer communes than shards before this one, or an intervention names a place
+            that is not among those made up.
     """
     places = _places(scenario, seed)
     index, count = shard
     if index > len(places):
         raise BadInputError("scenario", f"shard {index}/{count} of {len(places)} communes is empty", "use fewer shards")
+    markets = tuple(replace(cell, market=number) for number, cell in enumerate(_markets(scenario, seed, places)))
+    _check_places(scenario, places, markets)
     cells: list[CellSpec] = []
     source = till = 0
-    for draft in (*_markets(scenario, seed, places), *_bill_cells(scenario, places)):
+    for draft in (*markets, *_commune_cells(places)):
         if draft.commune % count == index - 1:
             cells.append(replace(draft, first_source=source, first_till=till))
             source += draft.sources
         till += draft.sources
-    return World(scenario, seed, places, tuple(cells))
+    return World(scenario, seed, places, markets, tuple(cells))
+
+
+def _check_places(scenario: Scenario, places: tuple[Place, ...], markets: tuple[CellSpec, ...]) -> None:
+    known = {scenario.province.id, *(place.id for place in places), *(market.id for market in markets)}
+    for row in scenario.intervention:
+        for place in row.place:
+            if place not in known:
+                last = f"{places[-1].id} or {markets[-1].id}" if markets else places[-1].id
+                found = f"intervention {row.id}: place {place!r} is no commune or market"
+                raise BadInputError("scenario", found, f"name one of the scenario, or one made up, up to {last}")
 
 
 def _places(scenario: Scenario, seed: int) -> tuple[Place, ...]:
-    count = scenario.province.communes.value
-    weights = generator(seed, scenario.province.id, "commune sizes").lognormal(0.0, 0.35, count)
-    households = np.rint(scenario.province.households.value * weights / weights.sum()).astype(int)
-    named = [(commune.id, commune.name) for commune in scenario.commune]
+    province = scenario.province
+    count = province.communes.value
+    weights = generator(seed, province.id, "commune sizes").lognormal(0.0, province.commune_sigma.value, count)
+    households = np.rint(province.households.value * weights / weights.sum()).astype(int)
+    urban = generator(seed, province.id, "settlements").random(count) < province.urban_share.value
+    named = [(commune.id, commune.name, commune.settlement) for commune in scenario.commune]
     made_up = [
-        (f"{scenario.province.id}-c{number:03d}", f"{scenario.province.name} · xã {number} (giả định)")
+        (f"{province.id}-c{number:03d}", _made_up_name(province.name, number, kind), kind)
         for number in range(len(named) + 1, count + 1)
+        for kind in (SETTLEMENTS[0 if urban[number - 1] else 1],)
     ]
-    return tuple(Place(id_, name, int(size)) for (id_, name), size in zip([*named, *made_up], households, strict=True))
+    return tuple(
+        Place(id_, name, kind, int(size), round(int(size) * province.adults_per_household.value))
+        for (id_, name, kind), size in zip([*named, *made_up], households, strict=True)
+    )
+
+
+def _made_up_name(province: str, number: int, settlement: Settlement) -> str:
+    return f"{province} · {'phường' if settlement == 'urban' else 'xã'} {number} (giả định)"
 
 
 def _markets(scenario: Scenario, seed: int, places: tuple[Place, ...]) -> list[CellSpec]:
     commune_index = {place.id: number for number, place in enumerate(places)}
-    common = scenario.market_stall.payments_per_stall_day.value
+    stalls = scenario.adoption.stalls
     named = [
         CellSpec(
             id=market.id,
@@ -145,57 +207,68 @@ def _markets(scenario: Scenario, seed: int, places: tuple[Place, ...]) -> list[C
             commune=commune_index[market.commune],
             sources=market.stalls.value,
             hours=market.hours,
-            cashless_share=market.cashless_share.value,
-            payments_per_source_day=market.payments_per_stall_day.value if market.payments_per_stall_day else common,
+            payments_per_source_day=(
+                market.payments_per_stall_day or scenario.market_stall.payments_per_stall_day
+            ).value,
+            showing_start=(market.showing_start or stalls.showing_start).value,
+            using_start=min(
+                (market.using_start or stalls.using_start).value, (market.showing_start or stalls.showing_start).value
+            ),
         )
         for market in scenario.market
     ]
-    return named + [_made_up_market(scenario, seed, places, number) for number in _numbers(scenario)]
+    return named + _made_up_markets(scenario, seed, places, {cell.commune for cell in named})
 
 
-def _numbers(scenario: Scenario) -> range:
-    return range(len(scenario.market) + 1, len(scenario.market) + scenario.markets.count.value + 1)
+def _made_up_markets(scenario: Scenario, seed: int, places: tuple[Place, ...], served: set[int]) -> list[CellSpec]:
+    """Make up markets: one in each commune that has none, from the biggest on, then anywhere by size."""
+    count = scenario.markets.count.value
+    sizes = np.array([place.households for place in places], dtype=float)
+    without = [number for number in np.argsort(-sizes, kind="stable").tolist() if number not in served]
+    numbers = range(len(scenario.market) + 1, len(scenario.market) + count + 1)
+    communes = [*without, *([None] * count)][:count]
+    return [
+        _made_up_market(scenario, seed, number, sizes / sizes.sum(), commune)
+        for number, commune in zip(numbers, communes, strict=True)
+    ]
 
 
-def _made_up_market(scenario: Scenario, seed: int, places: tuple[Place, ...], number: int) -> CellSpec:
-    rule = scenario.markets
+def _made_up_market(scenario: Scenario, seed: int, number: int, weights: FloatArray, commune: int | None) -> CellSpec:
+    rule, adoption = scenario.markets, scenario.adoption.stalls
     id_ = f"{scenario.province.id}-m{number:03d}"
     random = generator(seed, id_, "market")
-    sizes = np.array([place.households for place in places], dtype=float)
+    shift = rule.adoption_spread.value * float(random.standard_normal())
+    anywhere = int(random.choice(len(weights), p=weights))
+    size = rule.stalls_median.value * float(np.exp(rule.stalls_sigma.value * random.standard_normal()))
     hours = list(rule.hours.value)
-    weights = np.array(list(rule.hours.value.values()))
-    logit = np.log(rule.cashless_share.value / (1 - rule.cashless_share.value))
-    share = 1 / (1 + np.exp(-(logit + rule.cashless_spread.value * random.standard_normal())))
+    chances = np.array(list(rule.hours.value.values()))
     return CellSpec(
         id=id_,
         name=f"Chợ {number} (giả định)",
         sector="market_stall",
-        commune=int(random.choice(len(places), p=sizes / sizes.sum())),
-        sources=max(5, round(rule.stalls_median.value * np.exp(rule.stalls_sigma.value * random.standard_normal()))),
-        hours=hours[int(random.choice(len(hours), p=weights / weights.sum()))],
-        cashless_share=float(np.clip(share, 0.01, 0.99)),
+        commune=anywhere if commune is None else commune,
+        sources=max(SMALLEST_MARKET, round(size)),
+        hours=hours[int(random.choice(len(hours), p=chances / chances.sum()))],
         payments_per_source_day=scenario.market_stall.payments_per_stall_day.value,
+        showing_start=_shifted(adoption.showing_start.value, shift),
+        using_start=_shifted(adoption.using_start.value, shift),
     )
 
 
-def _bill_cells(scenario: Scenario, places: tuple[Place, ...]) -> list[CellSpec]:
+def _shifted(share: float, logits: float) -> float:
+    """Return a share moved by log odds."""
+    return float(1 / (1 + np.exp(-(np.log(share / (1 - share)) + logits))))
+
+
+def _commune_cells(places: tuple[Place, ...]) -> list[CellSpec]:
     return [
         CellSpec(
-            id=f"{place.id}/{sector}",
+            id=f"{place.id}/{sector.replace('_', '-')}",
             name=f"{place.name}: {sector}",
             sector=sector,
             commune=number,
             sources=1,
-            hours=bills.hours,
-            cashless_share=bills.cashless_share.value,
-            customers=round(place.households * bills.customers_per_household.value * scenario.scale.value),
         )
+        for sector in COMMUNE_SECTORS
         for number, place in enumerate(places)
-        for sector in BILL_SECTORS
-        for bills in (bills_of(scenario, sector),)
     ]
-
-
-def bills_of(scenario: Scenario, sector: Sector) -> Bills:
-    """Return the parameters of a billing sector."""
-    return {"electricity": scenario.electricity, "water": scenario.water}[sector]

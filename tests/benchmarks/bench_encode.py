@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import cycle
 
 from producers.encoding import PaymentEncoder
+from producers.engine import DayOfPayments, ProvinceSimulation
 from producers.qr_codes import CodeEncoder
-from producers.simulation.engine import DayOfPayments, simulate
+from producers.simulation.transmission import Transmission, transmit
 from producers.simulation.world import World
 from schemas.settings import Settings
 from tests.benchmarks.measuring import Row, Stopwatch, in_own_process, world_of
@@ -26,12 +27,13 @@ def run(seconds: float = 5.0) -> Iterator[Row]:
 def payments(seconds: float) -> Row:
     """Encode payments to record blocks, as large as the setting says."""
     world, days = _days()
+    sent = [(day, _sending(world, day)) for day in days]
     settings = Settings()
     encoder = PaymentEncoder(world, RUN, settings.kafka.partitions, cloud_events=settings.producer.headers)
     size = settings.producer.block_events
     events = 0
     watch = Stopwatch()
-    for block in (block for day in cycle(days) for block in encoder.blocks(day, size)):
+    for block in (block for day, sending in cycle(sent) for block in encoder.blocks(day, sending, size)):
         events += len(block)
         if watch.seconds >= seconds:
             break
@@ -53,4 +55,8 @@ def codes(seconds: float) -> Row:
 
 def _days() -> tuple[World, list[DayOfPayments]]:
     world = world_of()
-    return world, list(simulate(world, days=DAYS))
+    return world, list(ProvinceSimulation(world).days(DAYS))
+
+
+def _sending(world: World, day: DayOfPayments) -> Transmission:
+    return transmit(day.day, day.payments, day.sequence, world, world.scenario.stream_faults)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from producers.simulation.engine import simulate
+from producers.engine import ProvinceSimulation
 from tests.benchmarks.measuring import Row, Stopwatch, in_own_process, world_of
 
 
@@ -14,8 +14,8 @@ def run(seconds: float = 5.0) -> Iterator[Row]:
 
 
 def generate(seconds: float) -> Row:
-    """Draw, sort and number payments, day after day; the first day, which fills caches, is not counted."""
-    days = simulate(world_of())
+    """Adopt, draw, pay, sort and number, day after day; the first day, which fills caches, is not counted."""
+    days = ProvinceSimulation(world_of()).days()
     next(days)
     events = count = 0
     watch = Stopwatch()

@@ -19,7 +19,8 @@ import uvloop
 from aiokafka import TopicPartition
 
 from producers.encoding import PaymentEncoder, cell_records
-from producers.simulation.engine import simulate
+from producers.engine import ProvinceSimulation
+from producers.simulation.transmission import transmit
 from schemas.errors import UnreachableError
 from schemas.events import Cell
 from schemas.settings import Settings
@@ -179,10 +180,12 @@ def _partition_of_records(settings: Settings, count: int) -> tuple[_Announced, l
     world = world_of()
     announced = _Announced({(cell.run, cell.cell): cell for cell in cell_records(world, "bench")})
     encoder = PaymentEncoder(world, "bench", settings.kafka.partitions)
+    days, faults = ProvinceSimulation(world).days(), world.scenario.stream_faults
+    sent = ((day, transmit(day.day, day.payments, day.sequence, world, faults)[0]) for day in days)
     values = (
         block.records.value[place]
-        for day in simulate(world)
-        for block in encoder.blocks(day, settings.producer.block_events)
+        for day, sending in sent
+        for block in encoder.blocks(day, sending, settings.producer.block_events)
         for place in block.records.rows_by_partition.get(0, ())
     )
     listed: list[Any] = [_Record(offset, value) for offset, value in enumerate(islice(values, count))]

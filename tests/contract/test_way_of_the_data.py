@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from producers.encoding import PaymentEncoder, partition_of
+from producers.engine import ProvinceSimulation
 from producers.scenario_files import load_scenario
-from producers.simulation.engine import simulate
+from producers.simulation.transmission import transmit
 from producers.simulation.world import build_world
-from schemas.events import Adoption, Cell, LedgerEntry, Payment, QrCode, RunStarted
+from schemas.events import Adoption, Cell, LedgerEntry, Payment, QrCode, RunFaults, RunStarted, Truth
 from schemas.qr import check
-from schemas.topics import ADOPTION_COMMUNE, ADOPTION_MARKET, CELLS, LEDGER, PAYMENTS, QR_CODES
+from schemas.topics import ADOPTION_COMMUNE, ADOPTION_MARKET, CELLS, LEDGER, PAYMENTS, QR_CODES, TRUTH
 from services.topic_reader import read_all
 from tests.system import System
 from tests.tools import require_tool
@@ -49,10 +50,12 @@ def test_payments_on_the_topic_are_the_simulated_ones_to_the_byte(ran: System) -
     scenario = load_scenario("an-giang")
     world = build_world(scenario, scenario.seed, (3, 10))
     encoder = PaymentEncoder(world, "an-giang-s57", 4)
+    days, faults = ProvinceSimulation(world).days(2), scenario.stream_faults
+    sent = ((day, transmit(day.day, day.payments, day.sequence, world, faults)[0]) for day in days)
     expected = Counter(
         value
-        for day in simulate(world, days=2)
-        for block in encoder.blocks(day, 10_000)
+        for day, sending in sent
+        for block in encoder.blocks(day, sending, 10_000)
         for value in block.records.value
     )
     assert Counter(record.value for record in records(ran, PAYMENTS)) == expected
@@ -60,6 +63,8 @@ def test_payments_on_the_topic_are_the_simulated_ones_to_the_byte(ran: System) -
 
 def test_payments_have_key_partition_and_event_time(ran: System) -> None:
     for record in records(ran, PAYMENTS):
+        if not record.value.endswith(b"}"):  # a spoiled copy
+            continue
         payment = Payment.model_validate_json(record.value)
         assert record.key == payment.commune.encode()
         assert record.partition == partition_of(record.key, 4)
@@ -80,9 +85,11 @@ def test_every_record_keeps_its_contract(ran: System) -> None:
     kinds = Counter(json.loads(record.value)["kind"] for record in records(ran, LEDGER))
     assert kinds["run_started"] == 1
     assert kinds["cell_day"] > 0
+    models = {"run_started": RunStarted, "cell_day": LedgerEntry, "run_faults": RunFaults}
     for record in records(ran, LEDGER):
-        model = RunStarted if json.loads(record.value)["kind"] == "run_started" else LedgerEntry
-        model.model_validate_json(record.value)
+        models[json.loads(record.value)["kind"]].model_validate_json(record.value)
+    for record in records(ran, TRUTH):
+        Truth.model_validate_json(record.value)
 
 
 def test_qr_codes_are_valid_and_pay_nobody(ran: System) -> None:
@@ -113,9 +120,10 @@ def test_exporter_shows_every_payment_and_share(ran: System) -> None:
 
 def test_worker_counts_everything_once(ran: System) -> None:
     samples = ran.metrics("stream")
-    assert samples.total("quetma_processed_records_total") == produced(ran)["acked"]
+    values = [record.value for record in records(ran, PAYMENTS)]
+    assert samples.total("quetma_processed_records_total") == len(values)
     assert samples.total("quetma_applied_payments_total") == produced(ran)["acked"]
-    assert samples.total("quetma_dead_letters_total") == 0
+    assert samples.total("quetma_dead_letters_total") == sum(not value.endswith(b"}") for value in values)
     assert samples.total("quetma_lag_records") == 0
 
 
@@ -126,7 +134,7 @@ def test_kcat_reads_the_payments(ran: System) -> None:
     command = [kcat, "-C", "-b", ran.servers, "-t", PAYMENTS, "-e", "-q", "-f", "%k %p %T %s\n"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     lines = done.stdout.splitlines()
-    assert len(lines) == produced(ran)["acked"]
+    assert len(lines) == len(records(ran, PAYMENTS)) >= produced(ran)["acked"]
     key, partition, timestamp, value = lines[0].split(" ", 3)
     payment = Payment.model_validate_json(value)
     assert (key, int(timestamp)) == (payment.commune, payment.occurred_at)

@@ -33,7 +33,7 @@ payments = st.builds(
     st.sampled_from("ab"),
     st.integers(1, 12),
     method=st.sampled_from(METHODS),
-    status=st.sampled_from(("settled", "failed")),
+    status=st.sampled_from(("settled", "failed", "reversed")),
     amount_vnd=st.integers(1, 5).map(lambda thousands: thousands * 1000),
     occurred_at=st.integers(-3 * 24 * 6, 2 * 24 * 6).map(lambda tens: MIDNIGHT_MS + tens * 600_000),
 )

@@ -25,8 +25,10 @@ def run_started(run: str = "run-1", started_at: int = MIDNIGHT_MS, province: str
     return {"kind": "run_started", "run": run, "province": province, "started_at": started_at}
 
 
-def tally(settled: int, amount_vnd: int, failed: int = 0) -> Json:
-    return {"settled": settled, "failed": failed, "amount_vnd": amount_vnd}
+def tally(settled: int, amount_vnd: int, failed: int = 0, reversed_: tuple[int, int] = (0, 0)) -> Json:
+    """A tally as the stream has it on the wire: reversals, and their VND, where there are any."""
+    counts = {"settled": settled, "failed": failed, "amount_vnd": amount_vnd}
+    return counts | (dict(zip(("reversed", "reversed_vnd"), reversed_, strict=True)) if any(reversed_) else {})
 
 
 def record(window: str, sectors: dict[str, Json], *, day: int = 0, hour: int = 0, **more: Any) -> Json:
@@ -36,7 +38,7 @@ def record(window: str, sectors: dict[str, Json], *, day: int = 0, hour: int = 0
         for method, one in by_method.items():
             mine = whole.setdefault(method, tally(0, 0))
             for measure, number in one.items():
-                mine[measure] += number
+                mine[measure] = mine.get(measure, 0) + number
     document: Json = {
         "run": "run-1",
         "province": "an-giang",
@@ -44,7 +46,7 @@ def record(window: str, sectors: dict[str, Json], *, day: int = 0, hour: int = 0
         "window": window,
         "tallies": whole,
         "by_sector": sectors,
-        "revision": sum(one["settled"] + one["failed"] for one in whole.values()),
+        "revision": sum(one["settled"] + one["failed"] + one.get("reversed", 0) for one in whole.values()),
         "final": False,
     }
     settled, amount = sum(one["settled"] for one in whole.values()), sum(one["amount_vnd"] for one in whole.values())
@@ -66,7 +68,7 @@ def of_market(document: Json, market: str = "cho-binh-an") -> Json:
 TOTAL = record(
     "total",
     {
-        "market_stall": {"cash": tally(6, 300_000), "vietqr": tally(2, 100_000, failed=1)},
+        "market_stall": {"cash": tally(6, 300_000), "vietqr": tally(2, 100_000, failed=1, reversed_=(1, 40_000))},
         "water": {"card": tally(1, 70_000)},
     },
     duplicates=3,
@@ -113,12 +115,15 @@ def test_payments_by_sector_method_and_status():
     assert found == {
         ("market_stall", "cash", "settled"): 6,
         ("market_stall", "cash", "failed"): 0,
+        ("market_stall", "cash", "reversed"): 0,
         ("market_stall", "vietqr", "settled"): 2,
         ("market_stall", "vietqr", "failed"): 1,
+        ("market_stall", "vietqr", "reversed"): 1,
         ("water", "card", "settled"): 1,
         ("water", "card", "failed"): 0,
+        ("water", "card", "reversed"): 0,
     }
-    assert view_of(*HISTORY).payments == 10
+    assert view_of(*HISTORY).payments == sum(found.values()) == 11
 
 
 def test_money_by_sector_and_method():
@@ -134,6 +139,14 @@ def test_money_by_sector_and_method():
     }
 
 
+def test_money_that_went_back():
+    view = view_of(TOTAL, {**TOTAL, "commune": "tan-loc"})
+    labels = {"sector": "market_stall"}
+    assert value(view, "quetma_reversed_vnd_total", **labels, method="vietqr") == 80_000
+    assert value(view, "quetma_reversed_vnd_total", **labels, method="cash") == 0
+    assert value(view, "quetma_payments_vnd_total", **labels, method="vietqr") == 200_000
+
+
 def test_communes_of_a_province_add_up():
     other = {**TOTAL, "commune": "tan-loc", "revision": 10}
     view = view_of(TOTAL, other)
@@ -142,7 +155,7 @@ def test_communes_of_a_province_add_up():
     assert value(view, "quetma_payments_vnd_total", **labels) == 600_000
     assert value(view, "quetma_duplicates_total") == 6
     assert value(view, "quetma_late_payments_total") == 4
-    assert view.payments == 20
+    assert view.payments == 21
 
 
 def test_provinces_do_not_mix():
@@ -206,7 +219,7 @@ def test_only_the_newest_run_of_a_province_is_shown():
     for runs in ((old, new), (new, old), (new, old, old)):
         assert samples(view_of(*past, *HISTORY, runs=runs)) == expected
         assert samples(view_of(*HISTORY, *past, runs=runs)) == expected
-        assert view_of(*HISTORY, *past, runs=runs).payments == 10
+        assert view_of(*HISTORY, *past, runs=runs).payments == 11
 
 
 def test_a_run_is_shown_from_when_it_is_known():
@@ -219,7 +232,11 @@ def test_a_run_is_shown_from_when_it_is_known():
 
 def grown(step: int) -> list[Json]:
     """Return the records of a commune and its market after some payments; the day moves on."""
-    counts = {"market_stall": {"cash": tally(step + 1, 1000 * (step + 1), failed=step // 2)}}
+    counts = {
+        "market_stall": {
+            "cash": tally(step + 1, 1000 * (step + 1), failed=step // 2, reversed_=(step // 5, 100 * step))
+        }
+    }
     total = record("total", counts, duplicates=step // 3, late=step // 4)
     day, hour = divmod(step, 24)
     today, now = record("day", counts, day=day), record("hour", counts, day=day, hour=hour)

@@ -57,7 +57,9 @@ def test_records_are_as_the_contract_has_them(seed):
         assert (record.market is None) == (topic == ADOPTION_COMMUNE)
         assert record.emitted_at == NOW
         assert record.province == "an-giang"
-        assert record.revision == sum(tally.settled + tally.failed for tally in record.tallies.values())
+        assert record.revision == sum(
+            tally.settled + tally.failed + tally.reversed for tally in record.tallies.values()
+        )
         assert (record.start_at is None) == (record.end_at is None) == (record.window == "total")
         if record.end_at is not None and record.start_at is not None:
             assert record.end_at - record.start_at == {"hour": HOUR_MS, "day": DAY_MS}[record.window]
@@ -75,6 +77,21 @@ def test_shares_by_count_and_value():
         assert one.document["cashless_share_count"] == 0.75
         assert one.document["cashless_share_value"] == 0.4
         assert one.document["revision"] == 5
+
+
+def test_a_reversal_is_told_and_changes_no_share():
+    paid = (payment(sequence=1, method="cash"), payment(sequence=2, method="vietqr"))
+    back = payment(sequence=3, method="vietqr", status="reversed", refers_to="s-2")
+    before, after = told(folded(*paid)), told(folded(*paid, back))
+    assert before.keys() == after.keys()
+    for place, one in after.items():
+        assert one.document["cashless_share_count"] == one.document["cashless_share_value"] == 0.5
+        assert one.document["revision"] == before[place].document["revision"] + 1
+        record = Adoption.model_validate_json(one.value(NOW))
+        tally = record.tallies["vietqr"]
+        assert (tally.settled, tally.reversed, tally.amount_vnd, tally.reversed_vnd) == (1, 1, 20_000, 20_000)
+        assert record.tallies["cash"].reversed == 0
+        assert set(one.document["tallies"]["cash"]) == {"settled", "failed", "amount_vnd"}
 
 
 @pytest.mark.parametrize(("method", "share"), [("cash", 0.0), ("vietqr", 1.0)])
@@ -222,6 +239,7 @@ def test_the_state_of_a_record_changes_with_all_that_it_says():
         payment(sequence=2),
         payment(sequence=3, occurred_at=MIDNIGHT_MS + 3 * HOUR_MS),
         payment(sequence=4),
+        payment(sequence=5, status="reversed"),
     ]
     states = [told(fold)[ADOPTION_COMMUNE, "run-1|binh-an|total"].state]
     for offset, document in enumerate(log, 1):

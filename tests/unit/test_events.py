@@ -14,15 +14,20 @@ from pydantic import ValidationError
 
 from schemas import events
 from schemas.events import (
+    FAILURE_REASONS,
     METHODS,
     SECTORS,
     STATUSES,
+    TRUTH_LABELS,
     Cell,
     LedgerEntry,
     MethodTally,
     Payment,
     PaymentRow,
     QrCode,
+    RunFaults,
+    RunStarted,
+    Truth,
     decode_payment,
     encode,
     payment_id,
@@ -45,24 +50,34 @@ VALID: dict[str, Any] = {
     "amount_vnd": 15_000,
     "occurred_at": 1_763_312_400_000,
     "bill_number": "E017-2025110000123",
+    "beneficiary": "SIM00420001",
+    "failure_reason": "network",
+    "attempt": 2,
+    "refers_to": "0123456789ab-6",
 }
-TEXTS = ("run", "source", "cell", "commune", "payment_id", "bill_number")
-CHOICES = {"sector": SECTORS, "method": METHODS, "status": STATUSES}
+OPTIONAL = ("bill_number", "beneficiary", "failure_reason", "attempt", "refers_to")
+REQUIRED = tuple(name for name in VALID if name not in OPTIONAL)
+TEXTS = ("run", "source", "cell", "commune", "payment_id", "bill_number", "beneficiary", "refers_to")
+CHOICES = {"sector": SECTORS, "method": METHODS, "status": STATUSES, "failure_reason": FAILURE_REASONS}
 NUMBERS = {
     "schema_version": (1, 1),
     "sequence": (1, 2**53 - 1),
     "amount_vnd": (1, MAX_PAYMENT_VND),
     "occurred_at": (MIN_TIME_MS, MAX_TIME_MS - 1),
+    "attempt": (2, 9),
 }
 """Lowest and highest value allowed."""
 
 identifiers = st.text(min_size=1, max_size=64)
-payments = st.fixed_dictionaries(
-    {name: identifiers for name in TEXTS if name != "bill_number"}
+values = (
+    dict.fromkeys(TEXTS, identifiers)
     | {name: st.sampled_from(choices) for name, choices in CHOICES.items()}
-    | {name: st.integers(*limits) for name, limits in NUMBERS.items()},
-    optional={"bill_number": st.none() | identifiers},
+    | {name: st.integers(*limits) for name, limits in NUMBERS.items()}
 )
+payments = st.fixed_dictionaries(
+    {name: values[name] for name in REQUIRED}, optional={name: st.none() | values[name] for name in OPTIONAL}
+)
+ABSENT = dict.fromkeys(OPTIONAL)
 
 
 def by_model(text: bytes) -> dict[str, Any] | None:
@@ -98,7 +113,7 @@ def without(field: str) -> bytes:
 @given(payments)
 def test_both_take_every_valid_payment_and_read_the_same(payment):
     text = json.dumps(payment, ensure_ascii=False).encode()
-    assert by_model(text) == by_row(text) == {"bill_number": None} | payment
+    assert by_model(text) == by_row(text) == ABSENT | payment
 
 
 WRONG_EVERYWHERE = ("true", "false", "[]", "{}", "NaN", "1.5", "-1", '"\\ud800"', '"a', "", "null")
@@ -110,7 +125,7 @@ WRONG = [
         (name, raw)
         for name in Payment.model_fields
         for raw in WRONG_EVERYWHERE
-        if (name, raw) != ("bill_number", "null")
+        if not (name in OPTIONAL and raw == "null")
     ),
     *((name, raw) for name in NUMBERS for raw in WRONG_NUMBERS),
     *((name, str(low - 1)) for name, (low, _) in NUMBERS.items()),
@@ -129,7 +144,7 @@ def test_both_refuse(field, raw):
     assert by_row(text) is None
 
 
-@pytest.mark.parametrize("field", [name for name in VALID if name != "bill_number"])
+@pytest.mark.parametrize("field", REQUIRED)
 def test_both_refuse_without_a_field(field):
     assert by_model(without(field)) is None
     assert by_row(without(field)) is None
@@ -139,7 +154,7 @@ RIGHT = [
     *((name, str(limit)) for name, limits in NUMBERS.items() for limit in limits),
     *((name, json.dumps(choice)) for name, choices in CHOICES.items() for choice in choices),
     *((name, raw) for name in TEXTS for raw in ('"x"', f'"{"đ" * 64}"', f'"{"😀" * 64}"', '"\\ud83d\\ude00"', '"\\/"')),
-    ("bill_number", "null"),
+    *((name, "null") for name in OPTIONAL),
 ]
 
 
@@ -149,8 +164,9 @@ def test_both_take(field, raw):
     assert by_model(text) == by_row(text) == VALID | {field: json.loads(raw)}
 
 
-def test_a_bill_number_may_be_left_out():
-    assert by_model(without("bill_number")) == by_row(without("bill_number")) == VALID | {"bill_number": None}
+@pytest.mark.parametrize("field", OPTIONAL)
+def test_what_most_payments_do_not_have_may_be_left_out(field):
+    assert by_model(without(field)) == by_row(without(field)) == VALID | {field: None}
 
 
 @pytest.mark.parametrize(
@@ -207,6 +223,8 @@ def test_methods_and_statuses_are_what_the_types_say():
     assert get_args(events.Method) == METHODS
     assert get_args(events.Status) == STATUSES
     assert get_args(events.Sector) == SECTORS
+    assert get_args(events.FailureReason) == FAILURE_REASONS
+    assert get_args(events.TruthLabel) == TRUTH_LABELS
 
 
 CONTRACTS = sorted({schema for topic in TOPICS for schema in topic.schemas}, key=lambda model: model.__name__)
@@ -243,6 +261,33 @@ def test_a_cell_of_another_form_is_refused():
     for wrong in ("", "Cong-Su", "cong su", "cong--su", "-a", "a|b", "a/", "x" * 65):
         with pytest.raises(ValidationError, match="cell"):
             Cell.model_validate(cell | places | {"cell": wrong})
+
+
+def test_the_truth_of_a_payment_names_it_and_what_is_true():
+    truth = {"schema_version": 1, "run": "r", "payment_id": "0123456789ab-7", "source": "cong-su/0042"}
+    truth |= {"commune": "u-minh", "sector": "market_stall", "label": "fraud", "occurred_at": MIN_TIME_MS}
+    assert Truth.model_validate(truth).detail is None
+    assert Truth.model_validate(truth | {"detail": "swap-1"}).detail == "swap-1"
+    for field, wrong in (("label", "theft"), ("label", None), ("payment_id", ""), ("occurred_at", 0), ("tip", 1)):
+        with pytest.raises(ValidationError, match=field):
+            Truth.model_validate(truth | {field: wrong})
+
+
+def test_a_run_tells_the_hash_of_its_scenario():
+    run = {"schema_version": 1, "run": "r", "scenario": "an-giang", "province": "an-giang", "seed": 57}
+    run |= {"started_at": MIN_TIME_MS, "version": "1"}
+    assert RunStarted.model_validate(run).scenario_hash is None
+    assert RunStarted.model_validate(run | {"scenario_hash": "0f" * 32}).scenario_hash == "0f" * 32
+    for wrong in ("", "0f" * 31, "0F" * 32, "0f" * 32 + "\n", "0g" * 32):
+        with pytest.raises(ValidationError, match="scenario_hash"):
+            RunStarted.model_validate(run | {"scenario_hash": wrong})
+
+
+def test_faults_are_counted_from_nothing():
+    faults = RunFaults(schema_version=1, run="r", shard="cong-su")
+    assert (faults.duplicates, faults.malformed, faults.late, faults.out_of_order) == (0, 0, 0, 0)
+    with pytest.raises(ValidationError, match="late"):
+        RunFaults(schema_version=1, run="r", shard="cong-su", late=-1)
 
 
 # -- ids and the wire form -----------------------------------------------------------------------------------
@@ -285,7 +330,7 @@ def test_encoding_nests_and_keeps_vietnamese_letters():
     )
     assert encode(entry) == (
         b'{"kind":"cell_day","schema_version":1,"run":"r","cell":"c","commune":"c","sector":"water",'
-        b'"day":"2025-11-17","tallies":{"cash":{"settled":2,"failed":0,"amount_vnd":3}}}'
+        b'"day":"2025-11-17","tallies":{"cash":{"settled":2,"failed":0,"amount_vnd":3,"reversed":0,"reversed_vnd":0}}}'
     )
     assert LedgerEntry.model_validate_json(encode(entry)) == entry
     assert "đồng".encode() in encode(Payment.model_validate(VALID | {"run": "đồng"}))

@@ -135,7 +135,7 @@ def test_the_longest_numbers_of_json_are_set_aside():
     assert [letter.reason for letter in folded.dead_letters] == [DeadLetterReason.AMOUNT]
 
 
-def test_settled_and_failed_by_method():
+def test_settled_failed_and_reversed_by_method():
     fold = new_fold()
     apply(
         fold,
@@ -143,13 +143,25 @@ def test_settled_and_failed_by_method():
             payment(sequence=1, method="vietqr", amount_vnd=30_000),
             payment(sequence=2, method="vietqr", amount_vnd=50_000, status="failed"),
             payment(sequence=3, method="cash", amount_vnd=7_000),
+            payment(sequence=4, method="vietqr", amount_vnd=30_000, status="reversed", refers_to="s-1"),
+            payment(sequence=5, method="card", amount_vnd=9_000, status="reversed"),
         ),
     )
     assert as_document(only(fold).total()) == {
         "cash": {"settled": 1, "failed": 0, "amount_vnd": 7_000},
-        "vietqr": {"settled": 1, "failed": 1, "amount_vnd": 30_000},
+        "vietqr": {"settled": 1, "failed": 1, "amount_vnd": 30_000, "reversed": 1, "reversed_vnd": 30_000},
+        "card": {"settled": 0, "failed": 0, "amount_vnd": 0, "reversed": 1, "reversed_vnd": 9_000},
     }
-    assert fold.state.applied == 3
+    assert fold.state.applied == 5
+
+
+def test_a_late_reversal_counts_as_one():
+    fold = new_fold()
+    apply(fold, log_of(at(0.5, 1), at(8, 2), at(0.6, 3, status="reversed", amount_vnd=20_000)))
+    assert as_document(only(fold).total()) == {
+        "cash": {"settled": 2, "failed": 0, "amount_vnd": 40_000, "reversed": 1, "reversed_vnd": 20_000}
+    }
+    assert (only(fold).late, fold.state.applied) == (1, 3)
 
 
 def test_a_repeat_counts_once_whatever_it_says():

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from producers.blocks import PaymentBlock, RecordBlock
 from producers.encoding import PaymentEncoder
+from producers.engine import ProvinceSimulation
 from producers.ledger import Ledger
-from producers.sectors.sector import NO_BILL, Draws
 from producers.simulation.calendar import Day
-from producers.simulation.engine import simulate
-from schemas.events import METHODS, LedgerEntry, MethodTally, decode_payment
+from producers.simulation.columns import NO_BILL, Labels, Notes, Payments, no_numbers
+from producers.simulation.transmission import PLAIN, transmit
+from schemas.events import METHODS, STATUSES, LedgerEntry, MethodTally, RunFaults, decode_payment, encode
+from schemas.topics import PAYMENTS
 from schemas.types import MAX_PAYMENT_VND
 from tests.worlds import world
 
 if TYPE_CHECKING:
-    from producers.blocks import PaymentBlock
+    from collections.abc import Iterable
 
 SMALL = world()
 DAY = Day.of(SMALL.scenario.start)
-ENCODER = PaymentEncoder(SMALL, "r", 4)
+SOURCES = min(SMALL.source_count, 30)
+FIRST, SECOND = SMALL.cells[:2]
 
 Counted = dict[tuple[str, str], dict[str, MethodTally]]
 """Tallies by method, by cell and day."""
@@ -33,27 +38,37 @@ def block_of(day: Day, rows: list[tuple[int, int, int, int]]) -> PaymentBlock:
     """A block of payments given by source, method, status and amount."""
     count = len(rows)
     source, method, status, amount = np.array(rows, dtype=np.int64).reshape(count, 4).T
-    at = np.full(count, day.midnight_at)
-    draws = Draws(source, at, method, status, amount, np.full(count, NO_BILL))
-    return ENCODER.block(day, draws, np.arange(1, count + 1))
+    at, none = np.full(count, day.midnight_at), no_numbers()
+    methods, statuses = method.astype(np.int8), status.astype(np.int8)
+    payments = Payments(
+        source,
+        at,
+        amount,
+        np.full(count, NO_BILL),
+        methods,
+        statuses,
+        Notes(none, none, none, none),
+        Labels(none, none),
+    )
+    records = RecordBlock(PAYMENTS, np.zeros(count, dtype=np.int64), [b""] * count, [b""] * count, at.tolist())
+    plain = np.full(count, PLAIN, dtype=np.int8)
+    return PaymentBlock(day, records, payments, SMALL.cell_of_source[source], at, plain)
 
 
-def recount(blocks: list[PaymentBlock]) -> Counted:
-    """What the wire text says, counted one by one."""
-    sums: dict[tuple[str, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0, 0]))
-    for block in blocks:
-        for payment in map(decode_payment, block.records.value):
-            counts = sums[payment.cell, block.day.date.isoformat()][payment.method]
-            settled = payment.status == "settled"
-            counts[0] += settled
-            counts[1] += not settled
-            counts[2] += payment.amount_vnd if settled else 0
+Paid = tuple[str, str, str, str, int]
+"""Cell, day, method, status, amount."""
+
+
+def recount(paid: Iterable[Paid]) -> Counted:
+    """Payments counted one by one."""
+    sums: dict[tuple[str, str], dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
+    for cell, day, method, status, amount in paid:
+        counts = sums[cell, day][method]
+        counts[status] += 1
+        if status != "failed":
+            counts["amount_vnd" if status == "settled" else "reversed_vnd"] += amount
     return {
-        place: {
-            method: MethodTally(settled=settled, failed=failed, amount_vnd=vnd)
-            for method, (settled, failed, vnd) in methods.items()
-        }
-        for place, methods in sums.items()
+        place: {method: MethodTally(**counts) for method, counts in methods.items()} for place, methods in sums.items()
     }
 
 
@@ -63,9 +78,9 @@ def counted(entries: list[LedgerEntry]) -> Counted:
 
 
 rows = st.tuples(
-    st.integers(0, SMALL.source_count - 1),
+    st.integers(0, SOURCES - 1),
     st.integers(0, len(METHODS) - 1),
-    st.integers(0, 1),
+    st.integers(0, len(STATUSES) - 1),
     st.integers(1, MAX_PAYMENT_VND),
 )
 parts = st.lists(st.tuples(st.integers(0, 2), st.lists(rows, min_size=1, max_size=25)), min_size=1, max_size=4)
@@ -90,42 +105,57 @@ def test_any_division_of_acknowledgements_counts_the_same(listed, random):
         if random.random() < 0.3:
             entries |= counted(list(ledger.changed_entries()))
     entries |= counted(list(ledger.changed_entries()))
-    assert entries == recount(blocks)
+    assert entries == recount(
+        (
+            SMALL.cells[SMALL.cell_of_source[source]].id,
+            (DAY + day).date.isoformat(),
+            METHODS[method],
+            STATUSES[status],
+            amount,
+        )
+        for day, payments in listed
+        for source, method, status, amount in payments
+    )
 
 
 def test_a_simulation_is_counted_in_full():
-    blocks = [block for day in simulate(SMALL, days=3) for block in ENCODER.blocks(day, 100)]
-    ledger = Ledger(SMALL, "r")
-    for block in blocks:
-        for rows_ in block.records.rows_by_partition.values():
-            ledger.count(block, rows_)
+    """As its wire text says, faults on the way or not."""
+    ledger, encoder, paid = Ledger(SMALL, "r"), PaymentEncoder(SMALL, "r", 4), list[Paid]()
+    for day in ProvinceSimulation(SMALL).days(3):
+        sending, payments = transmit(day.day, day.payments, day.sequence, SMALL, SMALL.scenario.stream_faults)
+        for block in encoder.blocks(replace(day, payments=payments), sending, 100):
+            for rows_ in block.records.rows_by_partition.values():
+                ledger.count(block, rows_[block.is_payment[rows_]])
+            texts = (decode_payment(block.records.value[row]) for row in np.flatnonzero(block.is_payment).tolist())
+            date = day.day.date.isoformat()
+            paid += [(one.cell, date, one.method, one.status, one.amount_vnd) for one in texts]
     entries = counted(list(ledger.changed_entries()))
-    assert entries == recount(blocks)
-    assert {day for _, day in entries} == {"2025-11-17", "2025-11-18", "2025-11-19"}
+    assert entries == recount(paid)
+    assert {day for _, day in entries} == {(DAY + n).date.isoformat() for n in range(3)}
 
 
 def test_entries_are_those_that_changed_and_hold_everything_so_far():
-    first = SMALL.cells[1].first_source
+    first = SECOND.first_source
     ledger = Ledger(SMALL, "r")
     assert list(ledger.changed_entries()) == []
-    ledger.count(block_of(DAY, [(0, 0, 0, 5_000), (first, 1, 0, 7_000)]), np.array([0, 1]))
-    assert sorted(entry.cell for entry in ledger.changed_entries()) == ["cong-su", "tron"]
+    ledger.count(block_of(DAY, [(FIRST.first_source, 0, 0, 5_000), (first, 1, 0, 7_000)]), np.array([0, 1]))
+    assert {entry.cell for entry in ledger.changed_entries()} == {FIRST.id, SECOND.id}
     assert list(ledger.changed_entries()) == []
-    ledger.count(block_of(DAY, [(first, 1, 0, 8_000), (first, 1, 1, 9_000)]), np.array([0, 1]))
+    ledger.count(block_of(DAY, [(first, 1, 0, 8_000), (first, 1, 1, 9_000), (first, 1, 2, 7_000)]), np.arange(3))
     ledger.count(block_of(DAY + 1, [(first, 0, 0, 1_000)]), np.array([0]))
     assert list(ledger.changed_entries()) == [
         LedgerEntry(
             schema_version=1,
             run="r",
-            cell="tron",
-            commune="kien-luong",
-            sector="market_stall",
-            day=day,
+            cell=SECOND.id,
+            commune=SMALL.places[SECOND.commune].id,
+            sector=SECOND.sector,
+            day=day.date.isoformat(),
             tallies=tallies,
         )
         for day, tallies in [
-            ("2025-11-17", {"vietqr": MethodTally(settled=2, failed=1, amount_vnd=15_000)}),
-            ("2025-11-18", {"cash": MethodTally(settled=1, amount_vnd=1_000)}),
+            (DAY, {"vietqr": MethodTally(settled=2, failed=1, amount_vnd=15_000, reversed=1, reversed_vnd=7_000)}),
+            (DAY + 1, {"cash": MethodTally(settled=1, amount_vnd=1_000)}),
         ]
     ]
 
@@ -145,3 +175,30 @@ def test_sums_are_exact_beyond_what_floats_hold():
     (entry,) = ledger.changed_entries()
     assert entry.tallies["cash"] == MethodTally(settled=10**6, amount_vnd=10**6 * (MAX_PAYMENT_VND - 1))
     assert 10**6 * (MAX_PAYMENT_VND - 1) > 2**53
+
+
+def test_faults_are_told_when_there_are_more_and_all_of_them():
+    ledger = Ledger(SMALL, "r")
+    assert ledger.changed_faults() is None
+    ledger.count_faults()
+    assert ledger.changed_faults() is None
+    ledger.count_faults(duplicates=2, late=1)
+    ledger.count_faults(malformed=1, duplicates=1)
+    told = ledger.changed_faults()
+    assert told == RunFaults(schema_version=1, run="r", shard=FIRST.id, duplicates=3, malformed=1, late=1)
+    assert RunFaults.model_validate_json(encode(told)) == told
+    assert ledger.changed_faults() is None
+    ledger.count_faults(out_of_order=4)
+    assert ledger.changed_faults() == told.model_copy(update={"out_of_order": 4})
+
+
+def test_shards_of_a_run_tell_their_faults_apart():
+    shards = []
+    for number in (1, 2):
+        ledger = Ledger(world(shard=(number, 2)), "r")
+        ledger.count_faults(late=1)
+        shards.append(ledger.changed_faults())
+    first, second = shards
+    assert first is not None
+    assert second is not None
+    assert first.shard != second.shard

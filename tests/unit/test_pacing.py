@@ -5,37 +5,48 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from producers.blocks import PaymentBlock, RecordBlock
 from producers.encoding import PaymentEncoder
+from producers.engine import ProvinceSimulation
 from producers.pacing import NoPace, Pace, RatePace, SpeedPace, make_pace
-from producers.sectors.sector import NO_BILL, Draws
 from producers.simulation.calendar import Day
-from producers.simulation.engine import simulate
+from producers.simulation.columns import NO_BILL
 from schemas.errors import BadInputError, ExitCode
+from schemas.topics import PAYMENTS
+from tests.province_days import FAULTY, payments_of, sent
 from tests.worlds import world
 
-SMALL = world()
+SMALL = world(FAULTY)
 DAY = Day.of(SMALL.scenario.start)
 START = DAY.midnight_at
 ENCODER = PaymentEncoder(SMALL, "r", 4)
 
 
-def block_at(*seconds: float):
-    """A block of payments that happen so many seconds after the start."""
+def block_at(*seconds: float) -> PaymentBlock:
+    """A block of records that are due so many seconds after the start; their payments happened before."""
     count = len(seconds)
-    at = START + (np.array(seconds) * 1000).astype(np.int64)
+    due = START + (np.array(seconds) * 1000).astype(np.int64)
     same = np.zeros(count, dtype=np.int64)
-    return ENCODER.block(DAY, Draws(same, at, same, same, same + 1000, same + NO_BILL), np.arange(1, count + 1))
+    payments = payments_of(same, same + START, same + 1000, same + NO_BILL, same)
+    records = RecordBlock(PAYMENTS, same, [b""] * count, [b""] * count, payments.occurred_at.tolist())
+    return PaymentBlock(DAY, records, payments, same, due, same.astype(np.int8))
 
 
-def sent_by(pace: Pace, blocks: list, clock: list[float]) -> list[int]:
-    """How many payments have been sent in all, at each time of the clock."""
-    waiting, sent, before, totals = list(blocks), 0, 0, []
+def blocks_of(days: int, size: int) -> list[PaymentBlock]:
+    """The records of a world's first days, faults included."""
+    simulated = (sent(SMALL, day) for day in ProvinceSimulation(SMALL).days(days))
+    return [block for day, sending in simulated for block in ENCODER.blocks(day, sending, size)]
+
+
+def sent_at_times(pace: Pace, blocks: list[PaymentBlock], clock: list[float]) -> list[int]:
+    """How many records have been sent in all, at each time of the clock."""
+    waiting, done, before, totals = list(blocks), 0, 0, []
     for now in clock:
-        while waiting and (sent := max(sent, pace.due(waiting[0], now))) == len(waiting[0]):
+        while waiting and (done := max(done, pace.due(waiting[0], now))) == len(waiting[0]):
             pace.passed(waiting[0])
             before += len(waiting.pop(0))
-            sent = 0
-        totals.append(before + sent)
+            done = 0
+        totals.append(before + done)
     return totals
 
 
@@ -44,22 +55,23 @@ def sent_by(pace: Pace, blocks: list, clock: list[float]) -> list[int]:
 
 def test_twice_as_fast_is_twice_as_fast():
     block = block_at(0, 1, 2, 3, 4, 5, 6)
-    assert sent_by(SpeedPace(2, START), [block], [0, 0.4, 0.5, 1, 1.4, 1.5, 3]) == [1, 1, 2, 3, 3, 4, 7]
+    assert sent_at_times(SpeedPace(2, START), [block], [0, 0.4, 0.5, 1, 1.4, 1.5, 3]) == [1, 1, 2, 3, 3, 4, 7]
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, 60.0, 1800.0])
 def test_at_any_time_those_are_due_whose_time_has_come(speed):
-    blocks = [block for day in simulate(SMALL, days=2) for block in ENCODER.blocks(day, 70)]
-    at = np.concatenate([block.payments.occurred_at for block in blocks])
+    blocks = blocks_of(2, 70)
+    at = np.concatenate([block.sent_at for block in blocks])
+    assert at.tolist() != np.concatenate([block.payments.occurred_at for block in blocks]).tolist()
     clock = np.linspace(0, 2 * 86_400 / speed, 97).tolist()
     expected = [int((at <= START + now * 1000 * speed).sum()) for now in clock]
-    assert sent_by(SpeedPace(speed, START), blocks, clock) == expected
+    assert sent_at_times(SpeedPace(speed, START), blocks, clock) == expected
     assert expected[-1] == len(at)
 
 
 def test_the_first_second_brings_no_flood():
-    blocks = list(ENCODER.blocks(next(simulate(SMALL, days=1)), 1000))
-    first = (blocks[0].payments.occurred_at[0] - START) / 1000
+    blocks = blocks_of(1, 1000)
+    first = (blocks[0].sent_at[0] - START) / 1000
     assert first > 60  # the night is quiet
     pace = SpeedPace(30, START)
     assert pace.due(blocks[0], 0.0) == 0
@@ -83,18 +95,18 @@ def test_a_rate_is_exact_over_seconds_and_across_blocks(rate):
     blocks = [block_at(*[0] * count) for count in (3, 1, 40, 5, 400)]
     clock = [0, 1, 2, 3, 4, 10, 40, 500]
     expected = [min(449, int(rate * now)) for now in clock]
-    assert sent_by(RatePace(rate), blocks, clock) == expected
+    assert sent_at_times(RatePace(rate), blocks, clock) == expected
 
 
 def test_a_rate_is_exact_however_fine_the_ticks():
     blocks = [block_at(*[0] * count) for count in (10, 20, 70)]
-    ticks = sent_by(RatePace(20), blocks, [tick * 0.05 for tick in range(101)])
+    ticks = sent_at_times(RatePace(20), blocks, [tick * 0.05 for tick in range(101)])
     assert ticks[20::20] == [20, 40, 60, 80, 100]
     assert max(np.diff(ticks)) <= 2
 
 
 def test_a_rate_does_not_look_at_event_times():
-    assert sent_by(RatePace(2), [block_at(0, 86_000, 86_300)], [0.5, 1.0, 1.5]) == [1, 2, 3]
+    assert sent_at_times(RatePace(2), [block_at(0, 86_000, 86_300)], [0.5, 1.0, 1.5]) == [1, 2, 3]
 
 
 def test_the_lag_behind_a_rate_counts_from_the_rows_turn():
@@ -111,7 +123,7 @@ def test_the_lag_behind_a_rate_counts_from_the_rows_turn():
 
 def test_without_a_pace_all_is_due_at_once():
     pace, block = NoPace(), block_at(0, 86_000)
-    assert sent_by(pace, [block, block], [0]) == [4]
+    assert sent_at_times(pace, [block, block], [0]) == [4]
     assert pace.lag_seconds(block, 1, 100.0) == 0
 
 

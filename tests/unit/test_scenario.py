@@ -1,130 +1,24 @@
-"""Scenario files: the two that come with Quetma hold, and wrong ones name every error at once."""
+"""The schema of scenarios: wrong files name every error at once, and parts that do not fit together are refused."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from producers.scenario_files import load_scenario, scenario_names
+from producers.scenario_files import parse_scenario, resolve_scenario
 from schemas.errors import BadInputError, ExitCode
-from schemas.scenario import Bills, CashlessChoice, Scenario, parse_scenario, read_scenario
-from tests.worlds import SCENARIOS, changed, document
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-NAMES = ["an-giang", "bac-giang"]
-NAMED_SOURCES = (
-    "Ministry of Science and Technology, 2025-11-17",
-    "Báo Văn Hóa, 2025-06-23",
-    "EVN tariff",
-    "baobacgiang.vn",
-    "baodanang",
-    "daitruyenthanhkl",
-    "vietnam.vn",
-)
-"""How a source begins that is not the word "assumed"."""
-EVN_TARIFF = [(50, 1984), (100, 2050), (200, 2380), (300, 2998), (400, 3350), (None, 3460)]
-"""Households, from 2025-05-10, VND per kWh before 8% VAT."""
-
-
-def figures(part: Any, path: str = "", *, sourced: bool = False) -> Iterator[tuple[str, bool]]:
-    """The path of every number, and whether a table that holds it names a source."""
-    if isinstance(part, dict):
-        sourced = sourced or "source" in part
-        for name, value in part.items():
-            yield from figures(value, f"{path}.{name}", sourced=sourced and name != "source")
-    elif isinstance(part, list):
-        for value in part:
-            # a list of tables, such as [[market]], has figures of its own: each needs its own source
-            yield from figures(value, path, sourced=sourced and not isinstance(value, dict))
-    elif isinstance(part, (int, float)):
-        yield path, sourced
-
-
-def sources(part: Any) -> Iterator[str]:
-    for name, value in part.items() if isinstance(part, dict) else enumerate(part):
-        if name == "source":
-            yield value
-        elif isinstance(value, (dict, list)):
-            yield from sources(value)
-
-
-# -- the scenarios that come with Quetma ---------------------------------------------------------------------
-
-
-def test_there_are_two():
-    assert scenario_names() == NAMES
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_it_loads_under_its_own_name(name):
-    loaded = load_scenario(name)
-    assert (loaded.name, loaded.province.id) == (name, name)
-    assert load_scenario(str(SCENARIOS / f"{name}.toml")) == loaded
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_figure_stands_beside_its_source(name):
-    found = list(figures(document(name)))
-    assert len(found) > 60
-    assert [path for path, sourced in found if not sourced] == [".seed"]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_source_is_named_or_says_that_it_is_assumed(name):
-    found = list(sources(document(name)))
-    assert len(found) > 60
-    unnamed = [source for source in found if source != "assumed" and not source.startswith(NAMED_SOURCES)]
-    assert unnamed == []
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_electricity_tariff_is_the_national_one(name):
-    bills = load_scenario(name).electricity
-    assert [(step.up_to, step.vnd_per_unit) for step in bills.tariff] == EVN_TARIFF
-    assert bills.vat.value == 0.08
-    assert bills.cashless_share.value == 0.8596
-
-
-def test_the_reports_figures_are_taken_over():
-    an_giang, bac_giang = load_scenario("an-giang"), load_scenario("bac-giang")
-    tron = next(market for market in an_giang.market if market.id == "tron")
-    assert tron.stalls.value == 293
-    shoppers = tron.payments_per_stall_day.value * tron.stalls.value / 2.5
-    assert 300 <= shoppers <= 500
-    assert an_giang.market_stall.amount_min_vnd.value == 5_000
-    assert 15_000 < an_giang.market_stall.amount_median_vnd.value < 170_000
-    shift = bac_giang.hours["shift"].value
-    assert shift.index(max(shift)) == 18
-    open_hours = [hour for hour, weight in enumerate(an_giang.hours["dawn"].value) if weight]
-    assert open_hours == [5, 6, 7, 8, 9, 10]  # Lạc Tánh market: 5 to 11
-
-
-def test_a_name_that_is_not_there():
-    with pytest.raises(
-        BadInputError, match=r"no scenario 'angiang'\. give one of an-giang, bac-giang, or a \.toml file"
-    ):
-        load_scenario("angiang")
-
-
-def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(BadInputError, match=r"none\.toml"):
-        load_scenario(str(tmp_path / "none.toml"))
-
-
-def test_a_file_that_is_not_text(tmp_path):
-    (tmp_path / "latin.toml").write_bytes(b'name = "\xe0"')
-    with pytest.raises(BadInputError, match="UTF-8"):
-        read_scenario(tmp_path / "latin.toml")
-
+from schemas.scenario import Scenario
+from schemas.scenario.sectors import Bills, CashlessChoice
+from services.toml_text import lines as toml_lines
+from tests.worlds import changed, document
 
 # -- wrong files ---------------------------------------------------------------------------------------------
 
-TEXT = (SCENARIOS / "an-giang.toml").read_text(encoding="utf-8")
+TEXT = "\n".join(toml_lines(resolve_scenario("an-giang").tree, with_files=False))
+"""An Giang with all that it extends, in one file."""
 
 
 def error_of(text: str) -> list[str]:
@@ -134,6 +28,10 @@ def error_of(text: str) -> list[str]:
     assert caught.value.stage == "scenario"
     assert caught.value.exit_code == ExitCode.BAD_INPUT
     return str(caught.value).splitlines()
+
+
+def figure(value: float) -> dict[str, Any]:
+    return {"value": value, "source": "test"}
 
 
 def edited(*edits: tuple[str, str]) -> str:
@@ -150,25 +48,29 @@ def test_every_error_is_named_at_once_with_file_key_value_and_what_is_allowed():
             ("seed = 57", "seed = -1"),
             ("scale = { value = 0.4,", "scale = { value = 3,"),
             ('name = "Chợ Tròn"', 'naem = "Chợ Tròn"'),
-            ("cashless_share = { value = 0.8596", "cashless_share = { value = 1.0"),
+            ("cashless_share = { value = 0.98", "cashless_share = { value = 1.1"),
+            ("end = 2026-03-01", "end = 2025-11-30"),
+            ('then = "cash"', 'then = "card"'),
             ('stalls = { value = 120, source = "assumed" }', "stalls = { value = 120 }"),
-            ("vietqr = 0.80", "cheque = 0.80"),
+            ("vietqr = 0.8", "cheque = 0.8"),
             ("[0.95, 0.95, 0.95, 0.95, 1.0, 1.1, 1.1]", "[1.0, 1.0]"),
         )
     )
-    assert first == "scenario: 8 errors"
+    assert first == "scenario: 10 errors"
     methods = "'cash', 'vietqr', 'e_wallet', 'card' or 'bank_transfer'"
     assert [line.removeprefix("  place.toml: ").split(". see ")[0] for line in lines] == [
         "seed = -1: input should be greater than or equal to 0",
         "scale.value = 3: input should be less than or equal to 1",
-        "market.0.stalls.source: missing, required",
-        "market.1.name: missing, required",
-        "market.1.naem = 'Chợ Tròn': no such key",
+        "market.cong-su.stalls.source: missing, required",
+        "market.tron.name: missing, required",
+        "market.tron.naem = 'Chợ Tròn': no such key",
         "market_stall.weekday.value = [1.0, 1.0]: tuple should have at least 7 items after validation, not 2",
-        f"market_stall.cashless.mix.value.cheque.[key] = 'cheque': input should be {methods}",
-        "electricity.cashless_share.value = 1.0: input should be less than 1",
+        f"market_stall.cashless.mix.value.cheque = 'cheque': input should be {methods}",
+        "electricity.business.cashless_share.value = 1.1: input should be less than or equal to 1",
+        "intervention.stands: end 2025-11-30 must be after start 2025-12-01",
+        "intervention.switch-down.then = 'card': input should be 'cash' or 'retry'",
     ]
-    assert lines[-1].endswith("see docs/scenarios.md for what each key takes")
+    assert lines[-1].endswith("see docs/scenarios.md, and docs/parameters.md for what each key takes")
 
 
 def test_a_list_with_a_wrong_item_is_one_error():
@@ -186,12 +88,12 @@ def test_a_figure_is_a_finite_number(figure):
 @pytest.mark.parametrize("count", ["120.0", "true", '"120"', "0", "1e2"])
 def test_a_number_of_things_is_a_whole_number(count):
     _, line = error_of(edited(("stalls = { value = 120,", f"stalls = {{ value = {count},")))
-    assert "market.0.stalls.value = " in line
+    assert "market.cong-su.stalls.value = " in line
 
 
 def test_a_whole_number_is_a_figure_too():
     text = edited(("usage_median = { value = 170.0", "usage_median = { value = 170"))
-    assert parse_scenario(text, "place.toml").electricity.usage_median.value == 170
+    assert parse_scenario(text, "place.toml").scenario.electricity.usage_median.value == 170
 
 
 def test_toml_errors_come_with_their_line():
@@ -211,26 +113,32 @@ def test_a_start_outside_the_times_of_events(start):
     assert "place.toml: start = " in line
 
 
-def test_dangling_references_are_named_together():
-    _, line = error_of(
+def test_what_does_not_fit_together_is_named_line_by_line():
+    first, *lines = error_of(
         edited(
             ('commune = "kien-luong"', 'commune = "kien"'),
             ('hours = "dawn"', 'hours = "dwan"'),
             ("{ dawn = 0.5, day", "{ night = 0.5, day"),
-            ('hours = "bills"', 'hours = "office"'),
+            ('hours = "bills"', 'hours = "desk"'),
             ("communes = { value = 102", "communes = { value = 3"),
             ('id = "tron"', 'id = "cong-su"'),
+            ('place = ["u-minh-thuong"]', 'place = ["u-minh", "an-giang-c103", "an-giang"]'),
         )
     )
-    for words in (
-        "market cong-su: commune 'kien' is not among u-minh-thuong, an-minh, van-khanh, kien-luong",
-        "market cong-su: hour profile",
-        "markets.hours night: hour profile 'night' is not among dawn, day, evening, bills",
-        "electricity: hour profile 'office' is not among",
-        "4 communes are named, province.communes is 3",
+    assert first == "scenario: 10 errors"
+    profiles = "dawn, day, evening, bills, clinic, office, online, delivery, payout"
+    assert [line.removeprefix("  place.toml: ").split(". see ")[0] for line in lines] == [
         "market.id 'cong-su' stands 2 times",
-    ):
-        assert words in line
+        "4 communes are named, province.communes is 3",
+        "market cong-su: commune 'kien' is not among u-minh-thuong, an-minh, van-khanh, kien-luong",
+        "intervention teams-u-minh-thuong: place 'u-minh' is no commune or market of the scenario",
+        "intervention teams-u-minh-thuong: place 'an-giang-c103' is no commune or market of the scenario",
+        "intervention stands: place 'tron' is no commune or market of the scenario",
+        "intervention swapped-codes: place 'tron' is no commune or market of the scenario",
+        f"market cong-su: hour profile 'dwan' is not among {profiles}",
+        f"markets.hours night: hour profile 'night' is not among {profiles}",
+        f"electricity: hour profile 'desk' is not among {profiles}",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -242,12 +150,31 @@ def test_dangling_references_are_named_together():
         ({"commune.1.id": "an-giang-c9"}, "an-giang-c9: ids such as"),
         ({"hours.day.value": [0] * 24}, "hours.day: all weights are 0"),
         ({"market.0.hours": "dusk"}, "market cong-su: hour profile 'dusk' is not among dawn, day, evening, bills"),
+        ({"public_service.online_hours": "dusk"}, "public_service.online_hours: hour profile 'dusk'"),
+        ({"ecommerce.delivery_hours": "dusk"}, "ecommerce.delivery_hours: hour profile 'dusk'"),
+        ({"intervention.teams.place": ["an-giang-m203"]}, "intervention teams: place 'an-giang-m203' is no commune"),
+        ({"intervention.teams.id": "stands"}, "intervention.id 'stands' stands 2 times"),
+        ({"market.0.using_start": figure(0.7)}, "market cong-su: using_start 0.7 is above showing_start 0.6"),
+        ({"market.0.showing_start": figure(0.3)}, "market cong-su: using_start 0.35 is above showing_start 0.3"),
+        (
+            {"commune.0.active_start": figure(0.8)},
+            "commune u-minh-thuong: active_start 0.8 is above eligible_start 0.75",
+        ),
+        (
+            {"commune.van-khanh.eligible_start": figure(0.96)},
+            "van-khanh: eligible_start 0.96 is above 0.95, the ceiling",
+        ),
         ({"water.hours": "dusk"}, "water: hour profile 'dusk'"),
     ],
 )
-def test_what_does_not_fit_together(changes, words):
+def test_each_thing_that_does_not_fit_together(changes, words):
     with pytest.raises(ValidationError, match=re.escape(words)):
         Scenario.model_validate(changed(changes))
+
+
+def test_places_made_up_by_rule_may_be_named():
+    places = ["an-giang", "an-giang-c005", "an-giang-c102", "an-giang-m003", "an-giang-m202"]
+    assert Scenario.model_validate(changed({"intervention.teams.place": places})).intervention
 
 
 @pytest.mark.parametrize("id_", ["", "Cong-su", "cong su", "cong/su", "-cong", "cong--su", "x" * 41, "chợ"])

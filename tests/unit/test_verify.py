@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from schemas.events import Adoption, LedgerEntry
+from services import faults
+from services.faults import count_spoiled, is_spoiled, put_in
 from services.verify import Verdict, compare
 from tests.stream_model import MIDNIGHT_MS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 DAY_MS = 24 * 3_600_000
 DAYS = ("2026-03-02", "2026-03-03")
@@ -18,14 +25,14 @@ Json = dict[str, Any]
 
 PAID: dict[tuple[str, str, str], tuple[Json, Json]] = {
     ("cho-binh-an", "binh-an", "market_stall"): (
-        {"cash": [10, 0, 500_000], "vietqr": [4, 1, 260_000]},
-        {"cash": [9, 0, 450_000], "vietqr": [6, 0, 300_000]},
+        {"cash": [10, 0, 500_000], "vietqr": [4, 1, 260_000, 1, 60_000]},
+        {"cash": [9, 0, 450_000], "vietqr": [6, 0, 300_000, 2, 30_000]},
     ),
     ("cho-dem", "binh-an", "market_stall"): ({"cash": [3, 0, 90_000]}, {"cash": [2, 0, 40_000]}),
     ("binh-an/electricity", "binh-an", "electricity"): ({"card": [1, 1, 700_000]}, {"bank_transfer": [2, 0, 900_000]}),
     ("tan-loc/water", "tan-loc", "water"): ({"cash": [1, 0, 70_000]}, {}),
 }
-"""Cell, commune, sector: by day and method what was settled, failed, and the VND."""
+"""Cell, commune, sector: by day and method what was settled, failed, the VND, and what was reversed of it."""
 
 
 def tallies(*counts: Json) -> Json:
@@ -34,8 +41,8 @@ def tallies(*counts: Json) -> Json:
     for by_method in counts:
         for method, numbers in by_method.items():
             tally = whole.setdefault(method, {"settled": 0, "failed": 0, "amount_vnd": 0})
-            for measure, number in zip(tally, numbers, strict=True):
-                tally[measure] += number
+            for measure, number in zip(_MEASURES, numbers, strict=False):
+                tally[measure] = tally.get(measure, 0) + number
     return whole
 
 
@@ -82,10 +89,13 @@ def aggregates() -> list[Json]:
 def _in_window(by_day: tuple[Json, Json], window: str | int) -> Json:
     if isinstance(window, int):
         return by_day[window]
-    return {method: [numbers[measure] for measure in _MEASURES] for method, numbers in tallies(*by_day).items()}
+    return {
+        method: [numbers[measure] for measure in _MEASURES if measure in numbers]
+        for method, numbers in tallies(*by_day).items()
+    }
 
 
-_MEASURES = ("settled", "failed", "amount_vnd")
+_MEASURES = ("settled", "failed", "amount_vnd", "reversed", "reversed_vnd")
 
 
 def adoption(commune: str, window: str | int, counts: Json, **more: Any) -> Json:
@@ -96,7 +106,7 @@ def adoption(commune: str, window: str | int, counts: Json, **more: Any) -> Json
         "commune": commune,
         "window": window if isinstance(window, str) else "day",
         "tallies": counts,
-        "revision": sum(tally["settled"] + tally["failed"] for tally in counts.values()),
+        "revision": sum(tally["settled"] + tally["failed"] + tally.get("reversed", 0) for tally in counts.values()),
         "final": False,
         "emitted_at": MIDNIGHT_MS,
         **more,
@@ -145,7 +155,8 @@ def test_equal_books_are_exact():
     found = verdict(aggregates())
     assert found.exact
     assert found.cells == 4
-    assert found.payments == {"ledger": 40, "aggregates": 40}
+    assert found.payments == {"ledger": 43, "aggregates": 43}
+    assert found.reversed_vnd == {"ledger": 90_000, "aggregates": 90_000}
     assert found.amount_vnd == {"ledger": 3_310_000, "aggregates": 3_310_000}
     assert (found.duplicates, found.late) == (0, 0)
     assert found.document() == {
@@ -154,8 +165,10 @@ def test_equal_books_are_exact():
         "cells": 4,
         "payments": found.payments,
         "amount_vnd": found.amount_vnd,
+        "reversed_vnd": found.reversed_vnd,
         "duplicates": 0,
         "late": 0,
+        "faults": {},
         "mismatches": [],
     }
 
@@ -167,8 +180,10 @@ def test_nothing_is_exact():
         "cells": 0,
         "payments": {"ledger": 0, "aggregates": 0},
         "amount_vnd": {"ledger": 0, "aggregates": 0},
+        "reversed_vnd": {"ledger": 0, "aggregates": 0},
         "duplicates": 0,
         "late": 0,
+        "faults": {},
         "mismatches": [],
     }
 
@@ -179,7 +194,7 @@ def test_a_total_that_differs(measure, by):
     documents = aggregates()
     for tally in parts(documents, "market_stall", "total"):
         tally["vietqr"][measure] += by
-    true = {"settled": 10, "failed": 1, "amount_vnd": 560_000}[measure]
+    true = {"settled": 10, "failed": 1, "amount_vnd": 560_000, "reversed": 3, "reversed_vnd": 90_000}[measure]
     found = verdict(documents)
     assert not found.exact
     assert named(found) == {
@@ -195,8 +210,8 @@ def test_a_day_that_differs(measure, by, day):
     documents = aggregates()
     (tally,) = parts(documents, "electricity", "day", day)
     method = ("card", "bank_transfer")[day]
-    true = tally[method][measure]
-    tally[method][measure] += by
+    true = tally[method].get(measure, 0)
+    tally[method][measure] = true + by
     assert named(verdict(documents)) == {("binh-an/electricity", DAYS[day], method, measure, true, true + by)}
 
 
@@ -261,7 +276,7 @@ def test_a_commune_that_is_not_there():
         for day in ("total", DAYS[0])
         for measure, number in (("settled", 1), ("amount_vnd", 70_000))
     }
-    assert found.payments == {"ledger": 40, "aggregates": 39}
+    assert found.payments == {"ledger": 43, "aggregates": 42}
     assert found.amount_vnd == {"ledger": 3_310_000, "aggregates": 3_240_000}
 
 
@@ -328,7 +343,8 @@ def test_late_payments_hide_no_difference(measure, by, day):
     documents = aggregates()
     make_late(documents)
     (tally,) = parts(documents, "electricity", "day", day)
-    tally[("card", "bank_transfer")[day]][measure] += by
+    counts = tally[("card", "bank_transfer")[day]]
+    counts[measure] = counts.get(measure, 0) + by
     assert ("binh-an/electricity", DAYS[day]) in {(one[0], one[1]) for one in named(verdict(documents))}
 
 
@@ -362,3 +378,87 @@ def test_hours_and_their_order_do_not_matter():
     documents = aggregates()
     hour = {**find(documents, "cho-dem", "day"), "window": "hour", "tallies": {}}
     assert verdict([hour, *reversed(documents), hour]).exact
+
+
+def test_a_reversal_that_is_not_there():
+    documents = aggregates()
+    for window, day in (("total", 0), ("day", 0)):
+        for tally in parts(documents, "market_stall", window, day):
+            tally["vietqr"]["reversed"] -= 1
+            tally["vietqr"]["reversed_vnd"] -= 60_000
+    found = verdict(documents)
+    assert found.payments == {"ledger": 43, "aggregates": 42}
+    assert found.amount_vnd["ledger"] == found.amount_vnd["aggregates"]
+    assert found.reversed_vnd == {"ledger": 90_000, "aggregates": 30_000}
+    assert {one[3] for one in named(found)} == {"reversed", "reversed_vnd"}
+
+
+# -- faults that were put in ----------------------------------------------------------------------------------
+
+
+def with_faults(put_in_: Json, *, duplicates: int = 0, late: int = 0, spoiled: int = 0) -> Verdict:
+    documents = aggregates()
+    find(documents, "binh-an", "total").update(duplicates=duplicates, late=late)
+    return compare("run-1", ledger=ledger(), aggregates=documents, faults=put_in_, spoiled=spoiled)
+
+
+def test_faults_of_all_shards_add_up():
+    shards = [{"kind": "run_faults", "duplicates": 2, "malformed": 1, "late": 0}, {"duplicates": 3, "out_of_order": 4}]
+    assert put_in(shards) == {"duplicates": 5, "malformed": 1, "late": 0, "out_of_order": 4}
+    assert not any(put_in([]).values())
+
+
+def test_faults_that_were_found():
+    sent = {"duplicates": 5, "malformed": 2, "late": 3, "out_of_order": 9}
+    found = with_faults(sent, duplicates=7, late=1, spoiled=2)
+    assert found.exact
+    assert found.document()["faults"] == {
+        "duplicates": {"ledger": 5, "stream": 7},  # a batch that was sent again
+        "malformed": {"ledger": 2, "stream": 2},
+        "late": {"ledger": 3, "stream": 1},  # the others were in time for their hours
+        "out_of_order": {"ledger": 9},
+    }
+
+
+@pytest.mark.parametrize("kind", ["duplicates", "malformed"])
+def test_a_fault_that_was_not_found(kind):
+    found = with_faults({"duplicates": 5, "malformed": 5}, **{"duplicates": 5, "spoiled": 5} | {_FOUND[kind]: 4})
+    assert named(found) == {("all", "total", "all", kind, 5, 4)}
+    assert not found.exact
+
+
+_FOUND = {"duplicates": "duplicates", "malformed": "spoiled"}
+
+
+def test_faults_excuse_nothing():
+    documents = [one for one in aggregates() if one["commune"] != "tan-loc"]
+    found = compare("run-1", ledger=ledger(), aggregates=documents, faults={"malformed": 1}, spoiled=1)
+    assert found.payments == {"ledger": 43, "aggregates": 42}
+    assert not found.exact
+
+
+def letter(text: bytes | None, *, reason: bytes = b"malformed", key: bytes = b"quetma.payments-0-1") -> Any:
+    return SimpleNamespace(key=key, value=text, headers=[("reason", reason), ("detail", b"")])
+
+
+def test_a_spoiled_record_is_known_by_its_run():
+    cut, other = b'{"schema_version":1,"run":"run-1","sour', b'{"schema_version":1,"run":"run-10","sour'
+    assert is_spoiled(letter(cut), "run-1")
+    assert is_spoiled(letter('{"run":"đợt 1"'.encode()), "đợt 1")
+    assert not is_spoiled(letter(other), "run-1")
+    assert not is_spoiled(letter(cut, reason=b"unknown_cell"), "run-1")
+    assert not is_spoiled(letter(None), "run-1")
+    assert not is_spoiled(SimpleNamespace(key=b"k", value=cut, headers=[]), "run-1")
+
+
+def test_a_dead_letter_that_was_written_twice_counts_once(monkeypatch):
+    cut = b'{"run":"run-1",'
+    letters = [letter(cut), letter(cut), letter(cut, key=b"quetma.payments-0-2"), letter(b"{", key=b"k")]
+
+    async def read(_servers: str, topics: tuple[str, ...]) -> AsyncIterator[Any]:
+        assert topics == ("quetma.payments.dead-letters",)
+        for one in letters:
+            yield one
+
+    monkeypatch.setattr(faults, "read_all", read)
+    assert asyncio.run(count_spoiled("broker", "run-1")) == 2

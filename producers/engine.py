@@ -1,0 +1,159 @@
+"""The loop of days: adoption, then demand of all sectors, then payments in order of time, numbered at their sources.
+
+In: a world. Out: one `DayOfPayments` after another. A day's payments depend on the world and the day alone; only their
+sequence numbers also need the counts of the days before, so that days can be made side by side and numbered after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count, islice
+
+import numpy as np
+
+from producers.sectors.bills import UtilityBills
+from producers.sectors.ecommerce import Ecommerce
+from producers.sectors.hospital import Hospital
+from producers.sectors.income import Income
+from producers.sectors.market_stall import MarketStalls
+from producers.sectors.public_service import PublicService
+from producers.sectors.sector import IssuedCodes, SectorModel
+from producers.sectors.tuition import Tuition
+from producers.simulation.adoption import AdoptionDay, AdoptionModel
+from producers.simulation.calendar import Day
+from producers.simulation.columns import NO_BILL, NOTHING, IntArray, Labels, Notes, Payments, join_payments
+from producers.simulation.conditions import Conditions, ConditionsModel
+from producers.simulation.paying import pay
+from producers.simulation.world import World
+
+_RADIX_BITS = 16
+
+
+@dataclass(frozen=True)
+class DayOfPayments:
+    """A simulated day."""
+
+    day: Day
+    adoption: AdoptionDay
+    codes: tuple[IssuedCodes, ...]
+    """Come into use at the beginning of the day."""
+    payments: Payments
+    """Sorted by time; at the same millisecond by cell. Notes refer to sequence numbers of the same source."""
+    sequence: IntArray
+    """Number of each payment at its source: 1, 2, 3, …"""
+
+
+@dataclass(frozen=True)
+class UnnumberedDay:
+    """A simulated day whose sources do not know yet how many payments came before."""
+
+    day: DayOfPayments
+    """Numbered as if it were the first."""
+    counts: IntArray
+    """Payments of each source."""
+
+    def numbered(self, before: IntArray) -> DayOfPayments:
+        """Return the day, numbered behind the payments that each source made before."""
+        payments = self.day.payments
+        notes, offset = payments.notes, before[payments.source]
+        refers_to = np.where(notes.refers_to == NOTHING, NOTHING, notes.refers_to + offset[notes.row])
+        moved = replace(payments, notes=replace(notes, refers_to=refers_to))
+        return replace(self.day, payments=moved, sequence=self.day.sequence + offset)
+
+
+class ProvinceSimulation:
+    """The simulation of one world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._sectors: tuple[SectorModel, ...] = (
+            MarketStalls(world),
+            UtilityBills(world, "electricity"),
+            UtilityBills(world, "water"),
+            Tuition(world),
+            Hospital(world),
+            PublicService(world),
+            Income(world),
+            Ecommerce(world),
+        )
+        self._conditions = ConditionsModel(world)
+
+    def days(self, days: int | None = None) -> Iterator[DayOfPayments]:
+        """Yield the days of the scenario, from its start on; without end if ``days`` is None."""
+        before = np.zeros(self.world.source_count, dtype=np.int64)
+        for unnumbered in self.unnumbered(days):
+            yield unnumbered.numbered(before)
+            before = before + unnumbered.counts
+
+    def unnumbered(self, days: int | None = None, part: tuple[int, int] = (0, 1)) -> Iterator[UnnumberedDay]:
+        """Yield days whose sequence numbers begin at 1.
+
+        Args:
+            days: how many days the scenario runs; without end if None.
+            part: (i, n): only every n-th day from the i-th (0 to n - 1).
+        """
+        yesterday: AdoptionDay | None = None
+        first, step = part
+        for number, today in zip(count(), islice(AdoptionModel(self.world).days(), days), strict=False):
+            if number % step == first:
+                yield self._day(today, yesterday)
+            yesterday = today
+
+    def _day(self, today: AdoptionDay, yesterday: AdoptionDay | None) -> UnnumberedDay:
+        conditions = self._conditions.on(today)
+        codes = (
+            *self._counter_codes(today, yesterday),
+            *(c for sector in self._sectors for c in sector.codes(today.day)),
+        )
+        payments = _in_order(self._pay(conditions), today.day)
+        sequence, counts = _numbers(payments.source, self.world.source_count)
+        notes = payments.notes
+        refers_to = np.where(notes.refers_to == NOTHING, NOTHING, sequence[notes.refers_to])
+        payments = replace(payments, notes=replace(notes, refers_to=refers_to))
+        return UnnumberedDay(DayOfPayments(today.day, today, codes, payments, sequence), counts)
+
+    def _pay(self, conditions: Conditions) -> Payments:
+        life = self.world.scenario.payment_life
+        return join_payments(
+            [pay(sector.demand(conditions), sector.rule, life, self.world, conditions) for sector in self._sectors]
+        )
+
+    def _counter_codes(self, today: AdoptionDay, yesterday: AdoptionDay | None) -> Iterator[IssuedCodes]:
+        """Yield the static codes put up: of all counters on the first day, of stalls when they first show one."""
+        shows = self._conditions.shows_code(today)
+        if yesterday is not None:
+            shows &= ~self._conditions.shows_code(yesterday)
+        source = np.flatnonzero(shows)
+        if len(source):
+            unused = np.zeros(len(source), dtype=np.int64)
+            yield IssuedCodes(source, unused + NO_BILL, unused, today.day.midnight_at)
+
+
+def _in_order(payments: Payments, day: Day) -> Payments:
+    """Sort by time, ties as they stand; by radix, which is several times as fast as by comparison."""
+    within = payments.occurred_at - day.midnight_at
+    order = np.argsort(within.astype(np.uint16), kind="stable")
+    order = order[np.argsort((within >> _RADIX_BITS).astype(np.uint16)[order], kind="stable")]
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    notes, labels = payments.notes, payments.labels
+    refers_to = np.where(notes.refers_to == NOTHING, NOTHING, place[notes.refers_to])
+    by_row, by_label = np.argsort(place[notes.row], kind="stable"), np.argsort(place[labels.row], kind="stable")
+    return Payments(
+        **payments.dense(order),
+        notes=Notes(place[notes.row][by_row], refers_to[by_row], notes.attempt[by_row], notes.reason[by_row]),
+        labels=Labels(place[labels.row][by_label], labels.label[by_label]),
+    )
+
+
+def _numbers(source: IntArray, sources: int) -> tuple[IntArray, IntArray]:
+    """Number payments at their sources from 1; return the numbers, and how many each source has."""
+    order = np.argsort(source.astype(np.uint16), kind="stable")
+    if sources > 1 << _RADIX_BITS:
+        order = order[np.argsort((source >> _RADIX_BITS).astype(np.uint16)[order], kind="stable")]
+    counts = np.bincount(source, minlength=sources)
+    begin = np.cumsum(counts) - counts
+    sequence = np.empty(len(source), dtype=np.int64)
+    sequence[order] = np.arange(len(source)) - begin[source[order]] + 1
+    return sequence, counts

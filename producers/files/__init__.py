@@ -1,0 +1,1 @@
+"""A simulation without Kafka: frames for notebooks, and a folder of files that describes itself."""

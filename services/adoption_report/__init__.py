@@ -1,0 +1,1 @@
+"""How a province adopts over the years, as a table and as a picture: see docs/pictures.md."""

@@ -1,0 +1,1 @@
+"""Whether what was simulated is what the scenario intends: see docs/fidelity.md."""
