@@ -1,58 +1,66 @@
 """The command line: the one place that wires producers, streams and services together.
 
 In: arguments and environment. Out: data on stdout, words on stderr, an exit code (`schemas.errors.ExitCode`).
+Only the module of the command that is called is loaded: a stream worker need not wait for what draws reports.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Collection
+from typing import Final
 
 import typer
 
 from schemas.errors import ExitCode, QuetmaError
-from services import (
-    bench_commands,
-    demo_commands,
-    produce_commands,
-    qr_commands,
-    report_commands,
-    scenario_commands,
-    simulate_commands,
-    stream_commands,
-    topic_commands,
-    verify_commands,
-)
 from services.output import say
 
-app = typer.Typer(
-    help="Quetma: an event-driven simulator of QR payments in Vietnamese provinces.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-app.command()(demo_commands.demo)
-app.command()(produce_commands.produce)
-app.command()(simulate_commands.simulate)
-app.command()(stream_commands.stream)
-app.command()(stream_commands.serve)
-app.command()(verify_commands.verify)
-app.command()(demo_commands.broker)
-app.command()(bench_commands.bench)
-app.add_typer(qr_commands.app, name="qr")
-app.add_typer(topic_commands.app, name="topics")
-app.add_typer(scenario_commands.app, name="scenario")
-app.add_typer(report_commands.app, name="report")
+COMMANDS: Final = {
+    "demo": "services.demo_commands:demo",
+    "produce": "services.produce_commands:produce",
+    "simulate": "services.simulate_commands:simulate",
+    "stream": "services.stream_commands:stream",
+    "serve": "services.stream_commands:serve",
+    "verify": "services.verify_commands:verify",
+    "broker": "services.broker_commands:broker",
+    "bench": "services.bench_commands:bench",
+    "qr": "services.qr_commands:app",
+    "topics": "services.topic_commands:app",
+    "scenario": "services.scenario_commands:app",
+    "report": "services.report_commands:app",
+}
+"""Each command and where it is: a function, or a group of commands."""
+
+
+def build_app(names: Collection[str] = tuple(COMMANDS)) -> typer.Typer:
+    """Return the command line with some of its commands, all by default."""
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+    app.callback(help="Quetma: an event-driven simulator of QR payments in Vietnamese provinces.")(_no_options)
+    for name in names:
+        module, _, attribute = COMMANDS[name].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
 
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    called = [name for name in sys.argv[1:2] if name in COMMANDS]
     try:
-        app()
+        build_app(called or tuple(COMMANDS))()
     except QuetmaError as error:
         say(f"quetma: {error}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
+
+
+def _no_options() -> None:
+    """Have no options of its own; a callback makes a group even of a single command."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`quetma demo` and `quetma broker`: everything on this machine.
+"""`quetma demo`: everything on this machine.
 
 In: arguments. Out: a live view on stderr, and how it ended on stdout.
 """
@@ -19,8 +19,7 @@ from rich.live import Live
 
 from producers.pacing import make_pace
 from producers.scenario_files import load_scenario
-from schemas.errors import ExitCode, UnreachableError
-from services.broker import EmbeddedBroker
+from schemas.errors import ExitCode
 from services.demo import Demo, DemoPlan, DemoResult, Show, Snapshot
 from services.options import (
     BrokerOption,
@@ -122,21 +121,3 @@ def _summary(result: DemoResult) -> list[str]:
         f"exported    {document['exported']:,} on /metrics; {set_aside}",
         f"speed       {document['events_per_second']:,.0f} payments/s end to end; event→metric {quantiles}",
     ]
-
-
-def broker(*, port: int = typer.Option(9092, min=1, max=65535, help="Loopback port.")) -> None:
-    """Run the embedded broker until it is told to stop. Its memory is its only copy."""
-    uvloop.run(_broker(port))
-
-
-async def _broker(port: int) -> None:
-    async with EmbeddedBroker(pick_port=lambda: port) as running:
-        say(f"broker on {running.bootstrap_servers}; Ctrl-C ends it, and what it keeps with it")
-
-        async def work(stop: asyncio.Event) -> None:
-            while not stop.is_set():
-                if not running.alive:
-                    raise UnreachableError("broker", "it has ended", running.log_end())
-                await asyncio.sleep(0.2)
-
-        await until_stopped(work)

@@ -15,7 +15,7 @@ from schemas.events import DeadLetterReason
 from schemas.metrics import METRICS
 from schemas.settings import Settings
 from schemas.topics import TOPICS
-from services.cli import app
+from services.cli import build_app
 
 HEAD = """# Reference
 
@@ -41,7 +41,7 @@ def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[st
 
 def _commands() -> Iterator[str]:
     yield "## Commands\n"
-    root = typer.main.get_command(app)
+    root = typer.main.get_command(build_app())
     yield from _table(["command", "what it does"], _command_rows("quetma", root))
     yield "Exit codes: 0 done · 1 a check failed · 2 bad input or usage · 3 the broker or another service cannot be"
     yield "reached · 130 interrupted.\n"

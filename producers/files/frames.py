@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from producers.accounts import account_of, stranger_of
@@ -87,7 +88,7 @@ class PaymentFrames:
             "occurred_at": payments.occurred_at,
             "bill_number": self._bill_numbers(payments),
             "failure_reason": _REASONS.gather(
-                index(_spread(len(payments), notes.row, notes.reason, NOTHING) % len(_REASONS))
+                index(_spread(len(payments), notes.row, notes.reason % len(_REASONS), len(_REASONS) - 1))
             ),
             "attempt": _ATTEMPTS.gather(index(_spread(len(payments), notes.row, notes.attempt, 1))),
             "refers_to": self._references(payments),
@@ -147,7 +148,7 @@ def repeating(texts: Iterable[str | None]) -> pl.Series:
 
 def index(numbers: Any) -> pl.Series:
     """Return numbers from 0 on as places to gather from."""
-    return pl.Series(numbers.astype(np.uint32))
+    return pl.Series(numbers.astype(np.uint32, copy=False))
 
 
 def _joined(prefix: pl.Series, numbers: IntArray) -> pl.Series:
@@ -159,20 +160,22 @@ def _digits(numbers: IntArray) -> pl.Series:
     row = np.flatnonzero(numbers >= len(_DIGITS))
     if not len(row):
         return _DIGITS.gather(index(numbers))
+    if len(row) > len(numbers) // 2:
+        return pl.Series(numbers).cast(pl.String)
     place = numbers.copy()
     place[row] = len(_DIGITS) + np.arange(len(row))
     return pl.concat([_DIGITS, pl.Series(numbers[row]).cast(pl.String)], rechunk=True).gather(index(place))
 
 
-def _spread(length: int, row: IntArray, values: IntArray, otherwise: int) -> IntArray:
+def _spread(length: int, row: IntArray, values: IntArray, otherwise: int) -> npt.NDArray[np.uint32]:
     """Return a column that has values in some rows."""
-    column = np.full(length, otherwise, dtype=np.int64)
+    column = np.full(length, otherwise, dtype=np.uint32)
     column[row] = values
     return column
 
 
 def _placed(length: int, row: IntArray, texts: pl.Series) -> pl.Series:
     """Return a column that has texts in some rows, and nothing elsewhere."""
-    number = np.full(length, len(texts), dtype=np.int64)
+    number = np.full(length, len(texts), dtype=np.uint32)
     number[row] = np.arange(len(row))
-    return texts.extend(pl.Series([None], dtype=pl.String)).gather(index(number))
+    return pl.concat([texts, pl.Series([None], dtype=pl.String)], rechunk=True).gather(index(number))

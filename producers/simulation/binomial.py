@@ -8,7 +8,6 @@ its mean, it rises with that uniform, and no cell's draw ever moves another's.
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import bdtr, bdtrik
 
 from producers.simulation.columns import FloatArray
 
@@ -73,6 +72,8 @@ def _search(rest: FloatArray, term: FloatArray, count: FloatArray, odds: FloatAr
 
 def _inverse(uniform: FloatArray, count: FloatArray, hazard: FloatArray) -> FloatArray:
     """Return the same by scipy's continuous inverse, put right to the smallest count whose probability suffices."""
+    from scipy.special import bdtr, bdtrik  # noqa: PLC0415  # a third of a second that most processes never need
+
     share, whole = -np.expm1(-hazard), count.astype(np.int64)
     with np.errstate(invalid="ignore"):
         near = np.ceil(bdtrik(uniform, count, share))

@@ -11,6 +11,8 @@ from pydantic import model_validator
 
 from schemas.scenario.figures import Logit, OpenShare, Part, PerYear, Share, Sigma, Sourced
 
+_ROUNDING = 1e-9
+
 
 class PeopleAdoption(Part):
     """People: not eligible → eligible (account and smartphone) → active (pays cashless)."""
@@ -103,6 +105,6 @@ class StatusIndex(Part):
     @model_validator(mode="after")
     def _weights_sum_to_one(self) -> Self:
         weights = {name: getattr(self, name).value for name in ("accounts", "active", "stalls", "dossiers", "coverage")}
-        if abs(sum(weights.values()) - 1) > 1e-9:
+        if abs(sum(weights.values()) - 1) > _ROUNDING:
             raise ValueError(f"weights {weights} must sum to 1")
         return self

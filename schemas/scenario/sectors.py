@@ -44,7 +44,7 @@ class CashlessChoice(Part):
     amount_slope: Sourced[Annotated[Logit, Field(ge=-2, le=2)]]
     """b: logits per factor e of the amount; above 0, big amounts go cashless first."""
     payers: Sourced[PositiveCount]
-    """Adults who could make the payment, of whom one active is enough: 1 for a purchase, more for a household's bill."""
+    """Adults who could pay, of whom one active is enough: 1 for a purchase, more for a household's bill."""
     mix: Sourced[dict[Method, Weight]]
     """Weights of the cashless methods."""
     failure_rate: Sourced[Share]

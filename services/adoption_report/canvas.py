@@ -75,7 +75,7 @@ class Canvas:
     def band(self, low: Sequence[float], high: Sequence[float], colour: str, y: Any) -> Layer:
         """Draw what lies between two values for each date."""
         rows = [{"t": ms(t), "v": v, "v2": v2} for t, v, v2 in zip(self.dates, low, high, strict=True)]
-        return self.chart(rows).mark_area(color=colour, opacity=0.18).encode(self.x, y, y2="v2:Q")
+        return self.chart(rows).mark_area(color=colour, opacity=0.18).encode(self.x, y, alt.Y2("v2:Q"))
 
     def fan(self, fan: Fan, colour: str, y: Any) -> list[Layer]:
         """Draw the band and the line of a share."""
@@ -92,20 +92,20 @@ class Canvas:
         """
         values = [label.value - bottom for label in labels]
         places = spread(values, top=top - bottom, height_px=float(height))
-        return [
-            layer for label, place in zip(labels, places, strict=True) for layer in self._label(label, place + bottom)
+        rows = [
+            {"v": label.value, "place": place + bottom, "words": label.text, "colour": label.colour, "bold": label.bold}
+            for label, place in zip(labels, places, strict=True)
         ]
-
-    def _label(self, label: Label, place: float) -> list[Layer]:
-        base = self.chart([{"v": label.value, "place": place, "words": label.text}])
-        weight = "bold" if label.bold else "normal"
-        text = base.mark_text(align="left", baseline="middle", color=label.colour, fontSize=12, fontWeight=weight)
-        return [
-            base.mark_rule(color=label.colour, strokeWidth=0.8).encode(
-                x=alt.value(WIDTH + 2), x2=alt.value(WIDTH + 14), y="v:Q", y2="place:Q"
-            ),
-            text.encode(x=alt.value(WIDTH + 18), y="place:Q", text="words:N"),
-        ]
+        colour, at = alt.Color("colour:N", scale=None), alt.Y("place:Q")
+        leaders = self.chart(rows).mark_rule(strokeWidth=0.8)
+        left, right = alt.value(WIDTH + 2), alt.value(WIDTH + 14)
+        drawn = [leaders.encode(alt.Y("v:Q"), alt.Y2("place:Q"), colour, x=left, x2=right)]
+        for bold in (False, True):
+            some = self.chart([row for row in rows if row["bold"] == bold])
+            weight = "bold" if bold else "normal"
+            text = some.mark_text(align="left", baseline="middle", fontSize=12, fontWeight=weight)
+            drawn.append(text.encode(at, alt.Text("words:N"), colour, x=alt.value(WIDTH + 18)))
+        return drawn
 
 
 def without_style(colour: str) -> Style:

@@ -118,7 +118,7 @@ def green_panel(
         number, words = reported
         point = canvas.chart([{"t": ms(canvas.dates[0]), "v": number, "words": words}]).encode(canvas.x, y)
         layers.append(point.mark_point(color=INK, size=70, filled=True, opacity=1))
-        layers.append(point.mark_text(align="left", dx=10, dy=18, color=INK, fontSize=11).encode(text="words:N"))
+        layers.append(point.mark_text(align="left", dx=10, dy=18, color=INK, fontSize=11).encode(alt.Text("words:N")))
     return panel([*layers, *canvas.labels(labels, 0, communes, height)], title, height)
 
 
@@ -132,7 +132,7 @@ def programme_panel(canvas: Canvas, title: Sequence[str], rows: Sequence[Bar | T
         words = [_words(canvas, row, number) for number, row in enumerate(rows)]
         some = [word for word in words if word["align"] == align]
         text = canvas.chart(some).mark_text(align=align, dx=dx, baseline="middle", fontSize=11, color=INK)
-        layers.append(text.encode(canvas.x, y, text="words:N"))
+        layers.append(text.encode(canvas.x, y, alt.Text("words:N")))
     return panel(layers, title, height)
 
 
@@ -146,7 +146,7 @@ def _bars(canvas: Canvas, rows: Sequence[Bar | Ticks], y: Any) -> list[Layer]:
     for dropped, fill in ((False, STRONG), (True, "white")):
         some = canvas.chart([bar for bar in bars if bar["dropped"] == dropped])
         rect = some.mark_rect(stroke=STRONG, strokeWidth=1, fill=fill)
-        drawn.append(rect.encode(canvas.x, y, x2="t2:T", y2="row2:Q"))
+        drawn.append(rect.encode(canvas.x, y, alt.X2("t2:T"), alt.Y2("row2:Q")))
     return drawn
 
 
@@ -157,7 +157,7 @@ def _ticks(canvas: Canvas, rows: Sequence[Bar | Ticks], y: Any) -> list[Layer]:
         if isinstance(row, Ticks)
         for day in row.days
     ]
-    return [canvas.chart(ticks).mark_rule(color=WEAK, strokeWidth=2).encode(canvas.x, y, y2="row2:Q")]
+    return [canvas.chart(ticks).mark_rule(color=WEAK, strokeWidth=2).encode(canvas.x, y, alt.Y2("row2:Q"))]
 
 
 def _words(canvas: Canvas, row: Bar | Ticks, number: int) -> dict[str, Any]:

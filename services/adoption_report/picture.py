@@ -62,7 +62,7 @@ def document_of(history: History, counterfactual: Counterfactual | None = None) 
         heading = f"{name}: with and without {_kinds(history, dropped)}"
     title = alt.TitleParams(heading, subtitle=_about(history), fontSize=18, subtitleFontSize=12, offset=16)
     chart = alt.vconcat(*panels, spacing=20).properties(title=title, padding=PADDING_PX)
-    document: dict[str, Any] = _styled(chart).to_dict()
+    document: dict[str, Any] = _styled(chart).to_dict(validate=False)
     return {**document, "datasets": canvas.datasets}
 
 

@@ -16,7 +16,8 @@ from services.fidelity.check import Check, chi_square, nothing, sum_p
 from services.fidelity.intended import cashless_chance
 from services.fidelity.span import Span
 
-MODEL = "docs/model.md: P(cashless)"
+MODEL = "P(cashless), docs/fidelity.md"
+"""(1 − (1 − F)^payers) · accepts · logistic(a + b·ln(amount / 50 000))."""
 
 
 def shares(span: Span, sectors: Sequence[Sector] = SECTORS) -> Iterator[Check]:

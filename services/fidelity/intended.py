@@ -1,7 +1,7 @@
 """What the scenario intends, worked out from its figures alone: demand factors, times of day, chances of cashless.
 
 In: a span, for its places, days and state of adoption. Out: means, cumulative profiles and probabilities of its rows.
-Written from docs/model.md and the schema, not from the simulator: two that agree are hardly both wrong.
+Written from docs/fidelity.md and the schema, not from the simulator: two that agree are hardly both wrong.
 """
 
 from __future__ import annotations

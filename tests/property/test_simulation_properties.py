@@ -1,4 +1,4 @@
-"""What holds for every seed: shards, blocks, processes and the number of days change nothing; causes only their effects."""
+"""What holds for every seed: shards, blocks, processes and days change nothing; causes change only their effects."""
 
 from __future__ import annotations
 
@@ -63,16 +63,16 @@ def test_another_seed_gives_other_payments(pair):
     assert len(shared) < len(one) / 100
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 7])
+@pytest.mark.parametrize("count", [1, 2, 5])
 @several
 @given(seeds)
 def test_the_shards_together_are_the_whole(count, seed):
     whole, shards = world(LIVELY, seed), [world(LIVELY, seed, (index + 1, count)) for index in range(count)]
-    whole_wire, part_wires = wire(whole, 3), [wire(shard, 3) for shard in shards]
+    whole_wire, part_wires = wire(whole, 2), [wire(shard, 2) for shard in shards]
     assert sorted(chain.from_iterable(part_wires)) == sorted(whole_wire)
     parts = [lines_by_source(values) for values in part_wires]
     assert {source: values for part in parts for source, values in part.items()} == lines_by_source(whole_wire)
-    for of_world in (lambda of: codes(of, 3), lambda of: truth(of, 3)):
+    for of_world in (lambda of: codes(of, 2), lambda of: truth(of, 2)):
         assert sorted(value for shard in shards for value in of_world(shard)) == sorted(of_world(whole))
 
 

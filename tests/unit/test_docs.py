@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from producers.scenario_files import load_scenario, scenario_names
-from services.cli import app
+from services.cli import build_app
 from services.reference import render
 
 PAGES = [Path(name) for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(Path("docs").glob("*.md"))
@@ -31,7 +31,7 @@ def test_every_command_of_the_readme_exists_with_its_options() -> None:
     lines = re.findall(r"^\$ quetma (.*?)(?:\s{2,}#.*)?$", Path("README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert lines
     for line in lines:
-        command, words = typer.main.get_command(app), shlex.split(line)
+        command, words = typer.main.get_command(build_app()), shlex.split(line)
         while words and words[0] in getattr(command, "commands", {}):
             command = command.commands[words.pop(0)]  # type: ignore[attr-defined]  # groups have it, see above
         known = {option for parameter in command.params for option in parameter.opts}
@@ -41,7 +41,7 @@ def test_every_command_of_the_readme_exists_with_its_options() -> None:
 def test_qr_output_of_the_readme_is_what_the_command_prints() -> None:
     text = Path("README.md").read_text(encoding="utf-8")
     line, output = re.findall(r"^\$ quetma (qr build .*)\n(.*)$", text, re.MULTILINE)[0]
-    assert CliRunner().invoke(app, shlex.split(line)).stdout.strip() == output
+    assert CliRunner().invoke(build_app(), shlex.split(line)).stdout.strip() == output
 
 
 def test_every_source_of_the_scenarios_is_listed() -> None:

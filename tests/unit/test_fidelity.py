@@ -13,7 +13,7 @@ from producers.scenario_files import load_scenario
 from producers.simulation.world import build_world
 from schemas.errors import BadInputError
 from services import report_commands
-from services.cli import app
+from services.cli import build_app
 from services.fidelity import check, report
 from services.fidelity.check import Check
 from services.fidelity.span import NOTHING, observe
@@ -123,13 +123,13 @@ def test_a_report_as_an_object_and_as_markdown():
 
 def test_the_command_prints_a_table_or_an_object_and_fails_with_a_check(monkeypatch, tmp_path):
     monkeypatch.setattr(report_commands, "make_report", lambda *_: make())
-    table = CliRunner().invoke(app, ["report", "fidelity", "an-giang", "--out", str(tmp_path / "f.md")])
+    table = CliRunner().invoke(build_app(), ["report", "fidelity", "an-giang", "--out", str(tmp_path / "f.md")])
     assert table.exit_code == 1
     assert "nothing to check" in table.stdout
     assert (tmp_path / "f.md").read_text(encoding="utf-8") == make().markdown()
-    object_ = CliRunner().invoke(app, ["report", "fidelity", "an-giang", "--json"])
+    object_ = CliRunner().invoke(build_app(), ["report", "fidelity", "an-giang", "--json"])
     assert json.loads(object_.stdout) == make().document()
-    away = CliRunner().invoke(app, ["report", "fidelity", "an-giang", "--out", str(tmp_path / "no" / "f.md")])
+    away = CliRunner().invoke(build_app(), ["report", "fidelity", "an-giang", "--out", str(tmp_path / "no" / "f.md")])
     assert isinstance(away.exception, BadInputError)
 
 

@@ -44,21 +44,21 @@ def share_of(demand: Demand, rule: Rule, today: Conditions) -> float:
 
 
 @pytest.mark.parametrize(
-    ("active", "payers", "preference", "slope", "amount", "logits", "expected"),
+    ("active", "logits", "rule", "amount", "expected"),
     [
-        (0.4, 1, 0.0, 0.0, 50_000, 0.0, 0.2),  # 0.4 · 1/2
-        (0.4, 3, 0.0, 0.0, 50_000, 0.0, 0.392),  # 1 − 0.6³ = 0.784
-        (1.0, 1, math.log(3), 0.0, 50_000, 0.0, 0.75),  # odds 3 : 1
-        (1.0, 1, 0.0, 1.0, 150_000, 0.0, 0.75),  # the amount is 3 times the reference
-        (1.0, 1, 0.0, 2.0, 25_000, 0.0, 0.2),  # odds 1/4
-        (0.5, 2, 0.0, 0.0, 50_000, math.log(4), 0.6),  # 0.75 · 4/5
-        (0.0, 5, 9.0, 0.0, 50_000, 9.0, 0.0),
+        (0.4, 0.0, {}, 50_000, 0.2),  # 0.4 · 1/2
+        (0.4, 0.0, {"payers": 3}, 50_000, 0.392),  # 1 − 0.6³ = 0.784
+        (1.0, 0.0, {"preference": math.log(3)}, 50_000, 0.75),  # odds 3 : 1
+        (1.0, 0.0, {"slope": 1.0}, 150_000, 0.75),  # the amount is 3 times the reference
+        (1.0, 0.0, {"slope": 2.0}, 25_000, 0.2),  # odds 1/4
+        (0.5, math.log(4), {"payers": 2}, 50_000, 0.6),  # 0.75 · 4/5
+        (0.0, 9.0, {"payers": 5, "preference": 9.0}, 50_000, 0.0),
     ],
 )
-def test_the_probability_by_hand(active, payers, preference, slope, amount, logits, expected):
+def test_the_probability_by_hand(active, logits, rule, amount, expected):
     today = replace(conditions(SMALL, TODAY, active=active), choice_logits=np.full(len(SMALL.places), logits))
-    rule = replace(SURE, preference=preference, slope=slope, payers=payers)
-    assert probability(demand_of(2, amount=amount), rule, SMALL, today) == pytest.approx([expected] * 2)
+    found = probability(demand_of(2, amount=amount), replace(SURE, **rule), SMALL, today)
+    assert found == pytest.approx([expected] * 2)
 
 
 def test_a_till_that_does_not_accept_has_cash_only():

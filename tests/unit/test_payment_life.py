@@ -31,9 +31,8 @@ COUNT = 20_000
 def life(**values: object) -> PaymentLife:
     """The rules of the scenario, some of their values others."""
     rule = SMALL.scenario.payment_life
-    return rule.model_copy(
-        update={name: getattr(rule, name).model_copy(update={"value": v}) for name, v in values.items()}
-    )
+    changed = {name: getattr(rule, name).model_copy(update={"value": value}) for name, value in values.items()}
+    return rule.model_copy(update=changed)
 
 
 def first_of(count: int, *, method: int = VIETQR, hour: float = 8.0) -> Payments:
@@ -70,14 +69,13 @@ def labels(found: Payments, name: str) -> list[int]:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.floats(0, 1),
-    st.floats(0, 1),
-    st.floats(0, 1),
+    st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
     st.integers(1, 5),
     st.sampled_from([0.001, 40.0, 50_000.0]),
     st.integers(0, 2**32),
 )
-def test_every_purchase_ends_settled_once_and_reversals_follow_settled_ones(rate, retry, undone, most, after, seed):
+def test_every_purchase_ends_settled_once_and_reversals_follow_settled_ones(shares, most, after, seed):
+    rate, retry, undone = shares
     rule = life(
         retry_share=retry,
         reversal_rate=undone,

@@ -38,9 +38,8 @@ COUNT = 50_000
 def faults(**values: float) -> StreamFaults:
     """The faults of the scenario, some of their figures others."""
     rule = SMALL.scenario.stream_faults
-    return rule.model_copy(
-        update={name: getattr(rule, name).model_copy(update={"value": v}) for name, v in values.items()}
-    )
+    changed = {name: getattr(rule, name).model_copy(update={"value": value}) for name, value in values.items()}
+    return rule.model_copy(update=changed)
 
 
 def sending_of(count: int, rule: StreamFaults, *, at: np.ndarray | None = None, seed: int = 57) -> Transmission:
