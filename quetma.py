@@ -155,7 +155,7 @@ def _days(order: Order) -> Iterator[SimulatedDay]:
     if order.adoption_only:
         states = islice(AdoptionModel(world).days(), order.days)
         return (seen(state, _empty(PAYMENTS), _empty(TRUTH)) for state in states)
-    return (paid(day) for day in ProvinceSimulation(world).days(order.days))
+    return (paid(day) for day in ProvinceSimulation(world, codes=False).days(order.days))
 
 
 def _empty(table: Table) -> pl.DataFrame:

@@ -18,6 +18,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from producers.accounts import account_of, stranger_of
 from producers.blocks import Headers, PaymentBlock, RecordBlock
+from producers.digits import digits, index
 from producers.engine import DayOfPayments
 from producers.simulation.columns import NO_BILL, NOTHING, VIETQR, IntArray, Payments, label_number
 from producers.simulation.transmission import MALFORMED, Transmission
@@ -79,23 +80,28 @@ class PaymentText:
 
     def lines(self, payments: Payments, sequence: IntArray) -> list[bytes]:
         """Return the JSON of payments, one each."""
+        tills = self._world.source_count
+        number = digits(sequence)
         frame = pl.DataFrame(
             {
-                "head": payments.source + self._world.source_count * (payments.method == VIETQR),
-                "source": payments.source,
-                "sequence": sequence,
-                "middle": payments.method.astype(np.int64) * len(STATUSES) + payments.status,
+                "head": self._heads.gather(index(payments.source + tills * (payments.method == VIETQR))),
+                "id": number,
+                "sequence": number,
+                "middle": self._middle.gather(
+                    index(payments.method.astype(np.int64) * len(STATUSES) + payments.status)
+                ),
                 "amount": payments.amount_vnd,
                 "at": payments.occurred_at,
+                "source": payments.source,
                 "bill": payments.bill,
             }
         )
         parts = [
-            pl.lit(self._heads).gather(pl.col("head")),
-            pl.col("sequence").cast(pl.String),
+            pl.col("head"),
+            pl.col("id"),
             pl.lit('","sequence":'),
-            pl.col("sequence").cast(pl.String),
-            pl.lit(self._middle).gather(pl.col("middle")),
+            pl.col("sequence"),
+            pl.col("middle"),
             pl.col("amount").cast(pl.String),
             pl.lit(',"occurred_at":'),
             pl.col("at").cast(pl.String),

@@ -37,7 +37,7 @@ class DayOfPayments:
     day: Day
     adoption: AdoptionDay
     codes: tuple[IssuedCodes, ...]
-    """Come into use at the beginning of the day."""
+    """Come into use at the beginning of the day; none where they are not wanted."""
     payments: Payments
     """Sorted by time; at the same millisecond by cell. Notes refer to sequence numbers of the same source."""
     sequence: IntArray
@@ -65,8 +65,10 @@ class UnnumberedDay:
 class ProvinceSimulation:
     """The simulation of one world."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, codes: bool = True) -> None:
+        """Take a world, and whether the QR codes that come into use are wanted; making them takes its time."""
         self.world = world
+        self._with_codes = codes
         self._sectors: tuple[SectorModel, ...] = (
             MarketStalls(world),
             UtilityBills(world, "electricity"),
@@ -118,6 +120,11 @@ class ProvinceSimulation:
         return join_payments(
             [pay(sector.demand(conditions), sector.rule, life, self.world, conditions) for sector in self._sectors]
         )
+
+    def _codes(self, today: AdoptionDay, yesterday: AdoptionDay | None) -> Iterator[IssuedCodes]:
+        yield from self._counter_codes(today, yesterday)
+        for sector in self._sectors:
+            yield from sector.codes(today.day)
 
     def _counter_codes(self, today: AdoptionDay, yesterday: AdoptionDay | None) -> Iterator[IssuedCodes]:
         """Yield the static codes put up: of all counters on the first day, of stalls when they first show one."""

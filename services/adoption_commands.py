@@ -64,7 +64,7 @@ def _drawn(shown: History, other: Other, *, as_png: bool) -> bytes:
     try:
         from services.adoption_report.picture import Counterfactual, document_of, png_of, svg_of  # noqa: PLC0415
     except ImportError as error:
-        fix = "install the extra: pip install 'quetma[pictures]'; --json without --out needs none of it"
+        fix = "install the extra quetma[pictures]: altair, vl-convert-python; --json without --out needs neither"
         raise BadInputError("pictures", f"{error.name} is not installed", fix) from None
     document = document_of(shown, Counterfactual(*other) if other else None)
     if as_png:

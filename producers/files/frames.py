@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from producers.accounts import account_of, stranger_of
+from producers.digits import digits, index
 from producers.encoding import bill_prefixes
 from producers.engine import DayOfPayments
 from producers.simulation.columns import NO_BILL, NOTHING, VIETQR, IntArray, Payments, label_number
@@ -137,7 +138,6 @@ METHOD_TEXTS = pl.Series(METHODS, dtype=pl.Enum(METHODS))
 _STATUSES = pl.Series(STATUSES, dtype=pl.Enum(STATUSES))
 _LABELS = pl.Series(TRUTH_LABELS, dtype=pl.Enum(TRUTH_LABELS))
 _REASONS = pl.Series([*FAILURE_REASONS, None], dtype=pl.Enum(FAILURE_REASONS))  # the last, -1, is none
-_DIGITS = pl.Series(np.arange(1 << 16)).cast(pl.String)
 _ATTEMPTS = pl.Series([None, None, *range(2, 10)], dtype=pl.Int64)
 
 
@@ -146,25 +146,8 @@ def repeating(texts: Iterable[str | None]) -> pl.Series:
     return pl.Series(list(texts), dtype=pl.Categorical)
 
 
-def index(numbers: Any) -> pl.Series:
-    """Return numbers from 0 on as places to gather from."""
-    return pl.Series(numbers.astype(np.uint32, copy=False))
-
-
 def _joined(prefix: pl.Series, numbers: IntArray) -> pl.Series:
-    return prefix + _digits(numbers)
-
-
-def _digits(numbers: IntArray) -> pl.Series:
-    """Return numbers as text; taking it from a table is ten times as fast as writing it anew."""
-    row = np.flatnonzero(numbers >= len(_DIGITS))
-    if not len(row):
-        return _DIGITS.gather(index(numbers))
-    if len(row) > len(numbers) // 2:
-        return pl.Series(numbers).cast(pl.String)
-    place = numbers.copy()
-    place[row] = len(_DIGITS) + np.arange(len(row))
-    return pl.concat([_DIGITS, pl.Series(numbers[row]).cast(pl.String)], rechunk=True).gather(index(place))
+    return prefix + digits(numbers)
 
 
 def _spread(length: int, row: IntArray, values: IntArray, otherwise: int) -> npt.NDArray[np.uint32]:

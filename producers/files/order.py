@@ -129,7 +129,7 @@ def write_days(order: Order, folder: Path, part: tuple[int, int], relay: Relay) 
     world = order.world
     files = DayFiles(world, order.run, order.format)
     first, step = part
-    days = ProvinceSimulation(world).unnumbered(order.days, part)
+    days = ProvinceSimulation(world, codes=False).unnumbered(order.days, part)
     for number, unnumbered in zip(range(first, order.days, step), days, strict=True):
         before = relay.take()
         before = np.zeros(world.source_count, dtype=np.int64) if before is None else before

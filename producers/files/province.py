@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from producers.digits import index
 from producers.encoding import cell_records
 from producers.files.days import Tallies
-from producers.files.frames import METHOD_TEXTS, frame_of, index, repeating
+from producers.files.frames import METHOD_TEXTS, frame_of, repeating
 from producers.simulation.adoption import AdoptionDay
 from producers.simulation.calendar import Day
 from producers.simulation.columns import FAILED, REVERSED, SETTLED

@@ -27,7 +27,7 @@ class PaymentLife(Part):
     reversal_rate: Sourced[Share]
     """Share of settled cashless payments that are reversed on the same day."""
     reversal_after_seconds: Sourced[PositiveSeconds]
-    """Mean time until the reversal, exponential."""
+    """Mean time until the reversal, exponential, cut at the end of the day."""
 
 
 class StreamFaults(Part):
@@ -44,6 +44,7 @@ class StreamFaults(Part):
     late_rate: Sourced[Share]
     """Share of records that are sent very late."""
     late_seconds: Sourced[PositiveSeconds]
-    """Least delay of those; on top comes as much again on average, exponential."""
+    """Least delay of those; on top comes as much again on average, exponential. No record is sent after its day: those
+    near its end wait for less."""
     malformed_rate: Sourced[Share]
     """Share of records before which a spoiled copy is sent."""

@@ -23,33 +23,28 @@ class Label:
 
 
 def spread(values: Sequence[float], *, top: float, height_px: float) -> list[float]:
-    """Return where labels of values stand, in their order: as near as they can, at least `LINE_PX` apart.
+    """Return where labels of values stand, in their order: as near as they can, `LINE_PX` apart if that fits.
 
     Args:
         values: of the lines' ends, 0 to `top`.
         top: the axis runs from 0 to here.
         height_px: of the axis.
     """
-    per_unit = height_px / top
-    order = sorted(range(len(values)), key=lambda one: values[one])
-    groups: list[tuple[float, list[int]]] = []
-    for one in order:
-        members, middle = [one], values[one] * per_unit
-        while groups and groups[-1][0] + _half(groups[-1][1]) > middle - _half(members):
-            members = groups.pop()[1] + members
-            middle = sum(values[member] for member in members) * per_unit / len(members)
-        groups.append((_within(middle, _half(members), height_px), members))
+    per_unit, line = height_px / top, min(LINE_PX, height_px / max(len(values), 1))
+
+    def middle_of(members: Sequence[int]) -> float:
+        half = len(members) * line / 2
+        wanted = sum(values[member] for member in members) * per_unit / len(members)
+        return max(min(wanted, height_px - half), half)
+
+    groups: list[list[int]] = []
+    for one in sorted(range(len(values)), key=lambda one: values[one]):
+        members = [one]
+        while groups and middle_of(members) - middle_of(groups[-1]) < (len(members) + len(groups[-1])) * line / 2:
+            members = groups.pop() + members
+        groups.append(members)
     places = [0.0] * len(values)
-    for middle, members in groups:
+    for members in groups:
         for rank, one in enumerate(members):
-            places[one] = round((middle + (rank - (len(members) - 1) / 2) * LINE_PX) / per_unit, 4)
+            places[one] = round((middle_of(members) + (rank - (len(members) - 1) / 2) * line) / per_unit, 4)
     return places
-
-
-def _half(members: Sequence[int]) -> float:
-    return len(members) * LINE_PX / 2
-
-
-def _within(middle: float, half: float, height: float) -> float:
-    """Keep a group within the axis, as far as it fits there."""
-    return max(min(middle, height - half), half)

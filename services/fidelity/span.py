@@ -130,7 +130,7 @@ def observe(world: World, days: int, *, only: int | None = None, wire: bool = Fa
         only: the index of a day: then no other is simulated.
         wire: whether to send the records too, so that stream faults show.
     """
-    simulation = ProvinceSimulation(world)
+    simulation = ProvinceSimulation(world, codes=False)
     seen: Iterable[DayOfPayments] = simulation.days(days)
     if only is not None:
         seen = (one.day for one in simulation.unnumbered(only + 1, (only, only + 1)))

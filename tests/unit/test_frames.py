@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from producers.digits import digits
 from producers.encoding import PaymentEncoder, PaymentText
 from producers.engine import DayOfPayments, ProvinceSimulation
 from producers.files.days import DayFiles, labelled
-from producers.files.frames import PaymentFrames, _digits, frame_of, type_of
+from producers.files.frames import PaymentFrames, frame_of, type_of
 from producers.files.province import ProvinceFrames
 from producers.simulation.adoption import AdoptionModel
 from producers.simulation.status import coverage, status
@@ -80,7 +81,7 @@ def test_a_frame_of_truth_says_what_the_wire_says(world, day):
 
 @given(st.lists(st.integers(0, 200_000), max_size=50))
 def test_digits_are_those_of_the_number(numbers):
-    assert _digits(np.array(numbers, dtype=np.int64)).to_list() == [str(number) for number in numbers]
+    assert digits(np.array(numbers, dtype=np.int64)).to_list() == [str(number) for number in numbers]
 
 
 def test_tallies_are_the_sums_of_the_frame(world, day):
