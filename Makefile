@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: demo test fast lint bench setup lock clean
+.PHONY: demo test fast lint bench pictures setup lock clean
 
 demo: .venv/.run ## A province pays on this machine; ARGS="--for 30s --json" passes options
 	@$(BIN)/quetma demo $(ARGS)
@@ -21,6 +21,12 @@ lint: .venv/.dev ## Lint, format, types
 
 bench: .venv/.dev ## Benchmarks; ARGS="publish --json" passes options
 	@$(BIN)/quetma bench $(ARGS)
+
+pictures: .venv/.dev ## Draw docs/pictures again, after a change of the scenarios or the model
+	@for one in bac-giang phu-tho hung-yen an-giang; do \
+	  $(BIN)/quetma report adoption $$one --out docs/pictures/adoption-$$one.svg >/dev/null || exit; done
+	@$(BIN)/quetma report adoption an-giang --without teams --without teams-an-minh --without teams-u-minh-thuong \
+	  --out docs/pictures/counterfactual-an-giang-teams.svg >/dev/null
 
 setup: .venv/.dev ## Install everything, tests' tools included
 

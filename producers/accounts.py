@@ -8,9 +8,6 @@ from __future__ import annotations
 from producers.simulation.world import World
 from schemas.qr import ACCOUNT_PREFIX
 
-_STRANGER = 900
-"""Where a commune's number stands in an account, above all of them."""
-
 
 def account_of(world: World, source: int) -> str:
     """Return the account that a till's codes name."""
@@ -19,4 +16,4 @@ def account_of(world: World, source: int) -> str:
 
 def stranger_of(world: World, source: int) -> str:
     """Return the account that a code swapped at a till names."""
-    return f"{ACCOUNT_PREFIX}{_STRANGER}{int(world.till_of_source[source]):08d}"
+    return f"{ACCOUNT_PREFIX}X{int(world.till_of_source[source]):08d}"

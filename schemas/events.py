@@ -56,7 +56,7 @@ TRUTH_LABELS: tuple[TruthLabel, ...] = (
 )
 """What may be true of a payment, and its record does not say:
 
-- ``fraud``: it went to the account of a code that had been put over the stall's own;
+- ``fraud``: its payer scanned a code that had been put over the stall's own; repeated attempts and the reversal too;
 - ``outage_cash``: it would have been cashless but for an outage;
 - ``outage_retry``: an outage put it off;
 - ``cash_after_failure``: it was paid in cash when cashless attempts had failed;

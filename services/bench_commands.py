@@ -24,8 +24,10 @@ from services.output import print_json, say
 from services.processes import set_up_logging
 
 ROOT = Path(__file__).parents[1]
-USUAL = ("generate", "encode", "publish", "stream", "end-to-end", "qr")
-"""What runs where no name is given, in the order in which payments go. All others only by name."""
+USUAL = ("adoption", "generate", "encode", "publish", "stream", "end-to-end", "qr")
+"""What runs where no name is given, in the order in which payments go."""
+BY_NAME = ("memory", "simulate", "scale")
+"""What takes its time, and runs only when it is named."""
 DEFAULT_SECONDS = 2.0
 """For benchmarks without a default of their own."""
 IN_TABLE = ("name", "events", "seconds", "events_per_second", "cpu_seconds", "cpu_us_per_event")
@@ -36,7 +38,8 @@ Benchmark = Callable[..., Iterator[Row]]
 
 def bench(
     name: Annotated[
-        str | None, typer.Argument(help="generate, encode, publish, stream, end-to-end, qr, memory; all but memory.")
+        str | None,
+        typer.Argument(help=f"{', '.join(USUAL)}; {', '.join(BY_NAME)}. All of the first, if none is named."),
     ] = None,
     *,
     seconds: Annotated[float | None, typer.Option(min=0.001, help="Time for each measurement that takes one.")] = None,

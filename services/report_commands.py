@@ -26,11 +26,6 @@ WIDE, SPARED = 200, ("after", "statistic")
 """Columns of a terminal from which on the whole table is shown, and what narrower ones leave out; --out has it."""
 
 
-@app.callback()
-def _commands() -> None:
-    """Keep `fidelity` a command of its own, though it is the only one."""
-
-
 @app.command()
 def fidelity(
     scenario: ScenarioArgument,

@@ -29,6 +29,7 @@ from producers.simulation.random import generator
 from producers.simulation.world import CellSpec, World
 from schemas.events import Sector
 from schemas.scenario.sectors import LAST_CYCLE_DAY, Bills, BusinessCustomers, TariffStep
+from schemas.types import MAX_PAYMENT_VND
 
 
 class UtilityBills:
@@ -100,7 +101,7 @@ class UtilityBills:
         others = scaled(self._world, households * rule.business.customers_per_household.value)
         net = _usage(random, others, rule.business) * rule.business.vnd_per_unit.value
         sure = np.full(others, rule.business.cashless_share.value)
-        gross = np.rint(net * (1 + rule.vat.value)).astype(np.int64)
+        gross = _with_vat(net, rule.vat.value)
         return np.concatenate([amount, gross]), np.concatenate([given, sure])
 
 
@@ -118,7 +119,7 @@ def bill_amounts(usage: FloatArray, tariff: tuple[TariffStep, ...], vat: float) 
         vat: value-added tax as a share.
 
     Returns:
-        Whole VND, rounded half to even as numpy does: net by the steps, then VAT.
+        Whole VND, rounded half to even as numpy does: net by the steps, then VAT; at most what a payment may be.
     """
     net = np.zeros_like(usage, dtype=np.float64)
     lower = 0.0
@@ -126,7 +127,11 @@ def bill_amounts(usage: FloatArray, tariff: tuple[TariffStep, ...], vat: float) 
         upper = np.inf if step.up_to is None else step.up_to
         net += np.clip(usage - lower, 0.0, upper - lower) * step.vnd_per_unit
         lower = upper
-    return np.rint(net * (1 + vat)).astype(np.int64)
+    return _with_vat(net, vat)
+
+
+def _with_vat(net: FloatArray, vat: float) -> IntArray:
+    return np.minimum(np.rint(net * (1 + vat)), MAX_PAYMENT_VND).astype(np.int64)
 
 
 def _usage(random: np.random.Generator, count: int, rule: Bills | BusinessCustomers) -> FloatArray:

@@ -92,14 +92,14 @@ class AdoptionModel:
             day += 1
 
     def _dossiers_online_start(self) -> FloatArray:
-        """Return the log odds, by commune: the ones known there, else the province's."""
+        """Return the log odds, by commune: the ones known there, else the province's, moved by the commune's lead."""
         scenario, known = self._world.scenario, {one.id: one for one in self._world.scenario.commune}
-        shares = [scenario.public_service.online_start.value] * len(self._world.places)
+        odds = logit(np.array(scenario.public_service.online_start.value)) + self._population.shift
         for number, place in enumerate(self._world.places):
             commune = known.get(place.id)
             if commune and commune.dossiers_online_start:
-                shares[number] = commune.dossiers_online_start.value
-        return logit(np.array(shares))
+                odds[number] = logit(np.array(commune.dossiers_online_start.value))
+        return odds
 
     def _seen(
         self, day: Day, people: People, stalls: Stalls, account_share: FloatArray, dossiers_online: FloatArray

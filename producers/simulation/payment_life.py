@@ -52,7 +52,7 @@ def live(first: Payments, luck: FloatArray, failure_rate: float, life: PaymentLi
     attempts = _Attempts(first, life, conditions)
     attempts.fail(failed, further(luck[0, failed], DRAWS_PER_ATTEMPT * life.max_attempts.value), failure_rate)
     attempts.reverse(undone, further(luck[0, undone], 1)[0])
-    return _with_fraud(attempts.payments(), luck, conditions)
+    return _with_fraud(attempts.payments(), attempts.purchase(), luck, conditions)
 
 
 @dataclass
@@ -138,6 +138,10 @@ class _Attempts:
             ),
         )
 
+    def purchase(self) -> IntArray:
+        """Return, for each payment, the row of the first attempt at its purchase."""
+        return np.concatenate([np.arange(len(self._first)), *(part.parent for part in self._new)])
+
     def _pay_cash(self, parent: IntArray, before: IntArray, at: IntArray, attempt: int) -> None:
         label = label_number("cash_after_failure")
         self._add(parent, self._within(at + CASH_AFTER_MS), SETTLED, before, attempt=attempt, label=label, cash=True)
@@ -173,15 +177,23 @@ class _Attempts:
         return np.minimum(np.rint(at).astype(np.int64), self._last_ms)
 
 
-def _with_fraud(payments: Payments, luck: FloatArray, conditions: Conditions) -> Payments:
-    """Label the payments that went to a stranger, because they were made by scanning a swapped code."""
+def _with_fraud(payments: Payments, purchase: IntArray, luck: FloatArray, conditions: Conditions) -> Payments:
+    """Label the payments whose payers scanned a swapped code, in all their attempts, and what became of them.
+
+    Args:
+        payments: first attempts, and behind them all that followed.
+        purchase: of each payment, the row of its first attempt.
+        luck: shape (LUCK, n), the first attempts' own draws.
+        conditions: of the day.
+    """
     if conditions.swapped is None:
         return payments
     count = luck.shape[1]
-    scanned = (payments.method[:count] == VIETQR) & (payments.status[:count] == SETTLED)
     chance = conditions.swapped[payments.source[:count]]
-    suspects = np.flatnonzero(scanned & (chance > 0))
-    rows = suspects[further(luck[1, suspects], 1)[0] < chance[suspects]]
+    scanned = np.flatnonzero((payments.method[:count] == VIETQR) & (chance > 0))
+    misled = np.zeros(count, dtype=bool)
+    misled[scanned] = further(luck[1, scanned], 1)[0] < chance[scanned]
+    rows = np.flatnonzero(misled[purchase] & (payments.method == VIETQR))
     labels = payments.labels
     fraud = np.full(len(rows), label_number("fraud"), dtype=np.int64)
     more = Labels(np.concatenate([labels.row, rows]), np.concatenate([labels.label, fraud]))

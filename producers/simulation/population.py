@@ -27,6 +27,8 @@ class Population:
     households: FloatArray
     """By commune."""
     adults: FloatArray
+    shift: FloatArray
+    """How far each commune is ahead of the median one, as log odds of what it starts with."""
     pace: FloatArray
     """σ_s·u_c: factor on the hazard of becoming active."""
     oldest: FloatArray
@@ -47,13 +49,14 @@ def populate(world: World) -> Population:
     totals = np.array([place.adults for place in world.places], dtype=float)
     expected = totals[:, None] * _stacked(tables, "share")
     adults = expected if adoption.deterministic else _rounded(expected)
-    pace = _commune_pace(world)
-    eligible, active = _initial_people(world, tables, adults, np.log(pace))
+    shift, variance = _commune_shift(world)
+    eligible, active = _initial_people(world, tables, adults, shift)
     stalls, showing, using = _initial_stalls(world)
     return Population(
         households=np.array([place.households for place in world.places], dtype=float),
         adults=adults,
-        pace=_stacked(tables, "susceptibility") * pace[:, None],
+        shift=shift,
+        pace=_stacked(tables, "susceptibility") * np.exp(shift - variance / 2)[:, None],
         oldest=_stacked(tables, "oldest"),
         eligible=eligible,
         active=active,
@@ -78,12 +81,12 @@ def _stacked(tables: list[Segments], name: str) -> FloatArray:
     return np.stack([getattr(table, name) for table in tables])
 
 
-def _commune_pace(world: World) -> FloatArray:
-    """Return u: the communes' own pace, log-normal with mean 1; 1 if they are all alike."""
+def _commune_shift(world: World) -> tuple[FloatArray, float]:
+    """Return the communes' lead, normal around 0, and its variance: exp(lead - variance / 2) has the mean 1."""
     adoption, count = world.scenario.adoption, len(world.places)
     sigma = 0.0 if adoption.homogeneous else adoption.commune_spread.value
     normal = generator(world.seed, world.scenario.province.id, "commune pace").standard_normal(count)
-    return np.exp(sigma * normal - sigma**2 / 2)
+    return sigma * normal, sigma**2
 
 
 def _initial_people(
@@ -101,10 +104,10 @@ def _initial_people(
 
 
 def _starts(world: World, shift: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return eligible and active shares by commune: the ones known there, else the province's, moved by its pace."""
+    """Return eligible and active shares by commune: the ones known there, else the province's, moved by its lead."""
     people, known = world.scenario.adoption.people, {one.id: one for one in world.scenario.commune}
-    eligible = np.full(len(world.places), people.eligible_start.value)
-    active = logistic(logit(np.full(len(world.places), people.active_start.value)) + shift)
+    eligible = np.minimum(_moved(people.eligible_start.value, shift), people.eligible_ceiling.value)
+    active = _moved(people.active_start.value, shift)
     for number, place in enumerate(world.places):
         commune = known.get(place.id)
         if commune and commune.eligible_start:
@@ -112,6 +115,10 @@ def _starts(world: World, shift: FloatArray) -> tuple[FloatArray, FloatArray]:
         if commune and commune.active_start:
             active[number] = commune.active_start.value
     return eligible, active
+
+
+def _moved(share: float, shift: FloatArray) -> FloatArray:
+    return logistic(logit(np.full(len(shift), share)) + shift)
 
 
 def _spread(weights: FloatArray, log_odds: FloatArray, totals: FloatArray) -> FloatArray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 
@@ -42,7 +43,8 @@ class Place:
 class CellSpec:
     """A cell: a market, or one sector of one commune. Its tills are ``first_source`` … + ``sources`` - 1.
 
-    ``first_till`` is the same place counted over the whole province: it does not depend on the shard.
+    ``first_till`` is the same place counted over the whole province: it does not depend on the shard. `World.markets`
+    is of no shard, and has no ``first_source``.
     """
 
     id: str
@@ -152,15 +154,17 @@ def build_world(scenario: Scenario, seed: int, shard: tuple[int, int] = (1, 1)) 
     index, count = shard
     if index > len(places):
         raise BadInputError("scenario", f"shard {index}/{count} of {len(places)} communes is empty", "use fewer shards")
-    markets = tuple(replace(cell, market=number) for number, cell in enumerate(_markets(scenario, seed, places)))
+    drafts = (*_markets(scenario, seed, places), *_commune_cells(places))
+    tills = [0, *accumulate(cell.sources for cell in drafts)]
+    whole = [replace(cell, first_till=till) for cell, till in zip(drafts, tills, strict=False)]
+    markets = tuple(cell for cell in whole if cell.market != NO_MARKET)
     _check_places(scenario, places, markets)
     cells: list[CellSpec] = []
-    source = till = 0
-    for draft in (*markets, *_commune_cells(places)):
-        if draft.commune % count == index - 1:
-            cells.append(replace(draft, first_source=source, first_till=till))
-            source += draft.sources
-        till += draft.sources
+    source = 0
+    for cell in whole:
+        if cell.commune % count == index - 1:
+            cells.append(replace(cell, first_source=source))
+            source += cell.sources
     return World(scenario, seed, places, markets, tuple(cells))
 
 
@@ -217,7 +221,8 @@ def _markets(scenario: Scenario, seed: int, places: tuple[Place, ...]) -> list[C
         )
         for market in scenario.market
     ]
-    return named + _made_up_markets(scenario, seed, places, {cell.commune for cell in named})
+    markets = named + _made_up_markets(scenario, seed, places, {cell.commune for cell in named})
+    return [replace(cell, market=number) for number, cell in enumerate(markets)]
 
 
 def _made_up_markets(scenario: Scenario, seed: int, places: tuple[Place, ...], served: set[int]) -> list[CellSpec]:

@@ -9,7 +9,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from schemas.scenario.figures import Logit, OpenShare, Part, PerYear, Share, Sigma, Sourced
+from schemas.scenario.figures import Count, Logit, OpenShare, Part, PerYear, Share, Sigma, Sourced
 
 _ROUNDING = 1e-9
 
@@ -77,7 +77,8 @@ class Adoption(Part):
     homogeneous: bool = False
     """One segment of people and communes all alike, instead of the table of segments and `commune_spread`."""
     commune_spread: Sourced[Sigma]
-    """Spread of the communes' own pace (u, mean 1) around the province's."""
+    """Spread of the communes around the province: of the logarithm of their pace (u, mean 1), and of the log odds of
+    the shares of people and dossiers that they start with."""
     people: PeopleAdoption
     stalls: StallAdoption
 
@@ -101,6 +102,8 @@ class StatusIndex(Part):
     """Mobile coverage (4G or better) of the median commune, as a share of its area."""
     coverage_spread: Sourced[Logit]
     """Standard deviation of coverage over communes, in logits."""
+    reported_green: Sourced[Count] | None = None
+    """Communes reported as green at the start, if known; nothing in the simulation uses it, pictures show it."""
 
     @model_validator(mode="after")
     def _weights_sum_to_one(self) -> Self:

@@ -32,8 +32,6 @@ FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 """The first is the one that the drawing measures with; the others are as wide."""
 PNG_SCALE = 2.0
 PADDING_PX = 14
-REPORTED_GREEN = {"phu-tho": (130, "reported: 130 of 148 (Báo Phú Thọ, 2025)")}
-"""By province: communes reported to be green, and the report."""
 INDEX_PARTS = ("accounts", "active", "stalls", "dossiers", "coverage")
 
 
@@ -155,9 +153,15 @@ def _minus(one: Line, other: Line) -> Line:
 def _green(canvas: Canvas, history: History, other: History | None) -> Layer:
     scenario = history.world.scenario
     title = ["Green communes", f"communes whose index is {scenario.status.threshold.value:g} or more"]
-    reported = REPORTED_GREEN.get(scenario.province.id)
+    known, communes = scenario.status.reported_green, len(history.world.places)
+    reported = (known.value, f"reported: {known.value} of {communes} ({_report(known.source)})") if known else None
     green = other.green if other else None
-    return green_panel(canvas, title, history.green, len(history.world.places), reported=reported, other=green)
+    return green_panel(canvas, title, history.green, communes, reported=reported, other=green)
+
+
+def _report(source: str) -> str:
+    """Return which report a source is, without what it says."""
+    return source.partition(":")[0]
 
 
 def _programmes(canvas: Canvas, history: History, dropped: Collection[str]) -> Layer:

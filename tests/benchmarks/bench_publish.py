@@ -69,10 +69,13 @@ def _blocks(settings: Settings) -> list[PaymentBlock]:
     world = world_of()
     encoder = PaymentEncoder(world, "bench-ready", settings.kafka.partitions)
     size = settings.producer.block_events
-    days = ProvinceSimulation(world).days()
-    sent = (transmit(day.day, day.payments, day.sequence, world, world.scenario.stream_faults)[0] for day in days)
-    both = zip(ProvinceSimulation(world).days(), sent, strict=False)
-    return list(islice((block for day, sending in both for block in encoder.blocks(day, sending, size)), READY_BLOCKS))
+    faults = world.scenario.stream_faults
+    sent = (
+        (day, transmit(day.day, day.payments, day.sequence, world, faults)[0])
+        for day in ProvinceSimulation(world, codes=False).days()
+    )
+    blocks = (block for day, sending in sent for block in encoder.blocks(day, sending, size))
+    return list(islice(blocks, READY_BLOCKS))
 
 
 def simulated(seconds: float, servers: str, broker_pid: int | None = None) -> Row:

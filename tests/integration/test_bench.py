@@ -200,20 +200,20 @@ def test_all_usual_ones_run_with_the_options_that_they_take(monkeypatch: pytest.
 
     monkeypatch.setattr(bench_commands, "_benchmark", benchmark)
     list(bench_commands.measurements(None, {"events": 5}, lambda _text: None))
-    assert [name for name, _ in calls] == ["generate", "encode", "publish", "stream", "end-to-end", "qr"]
+    assert [name for name, _ in calls] == ["adoption", "generate", "encode", "publish", "stream", "end-to-end", "qr"]
     assert dict(calls)["stream"] == {"events": 5, "broker": None}
     assert dict(calls)["qr"] == {"seconds": bench_commands.DEFAULT_SECONDS}
 
 
 def test_every_benchmark_is_found_and_takes_options_that_there_are() -> None:
     names = bench_commands.benchmark_names()
-    assert set(names) == {*bench_commands.USUAL, "memory"}
+    assert set(names) == {*bench_commands.USUAL, *bench_commands.BY_NAME}
     for module in (bench_generate, bench_encode, bench_publish, bench_stream, bench_end_to_end, bench_memory):
         assert inspect.signature(module.run).parameters.keys() <= {"seconds", "events", "broker"}
 
 
 def test_unknown_name() -> None:
-    assert "give one of encode, end-to-end, generate" in str(run("encoding").exception)
+    assert "give one of adoption, encode, end-to-end, generate" in str(run("encoding").exception)
 
 
 def test_option_that_is_not_taken() -> None:

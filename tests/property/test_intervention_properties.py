@@ -138,8 +138,9 @@ def test_where_it_reaches_something_changes(kind):
 
 
 def test_a_warning_is_seen_where_it_reaches():
-    differ = [adopted(of, one) != adopted(of, other) for of, one, other in both("scam_warning", (COMMUNE,), 57)]
-    assert any(differ)
+    eager = {"adoption.people.innovation.value": 20.0}
+    days = both("scam_warning", (COMMUNE,), 57, **eager)
+    assert any(adopted(of, one) != adopted(of, other) for of, one, other in days)
 
 
 @pytest.mark.parametrize("kind", ["stall_stands", "promotion", "fraud_wave", "lunar_market_days", "outage"])

@@ -67,7 +67,7 @@ def test_swapped_codes_are_in_the_frame(world, day):
     frames = PaymentFrames(world, RUN)
     payments, truth = frames.payments(day), frames.truth(day)
     fraud = truth.filter(pl.col("label") == "fraud")["payment_id"]
-    led_astray = payments.filter(pl.col("beneficiary").cast(pl.String).str.starts_with("SIM900"))["payment_id"]
+    led_astray = payments.filter(pl.col("beneficiary").cast(pl.String).str.starts_with("SIMX"))["payment_id"]
     assert len(fraud) > 10
     assert sorted(fraud) == sorted(led_astray)
 

@@ -226,15 +226,23 @@ def test_nobody_tries_again_or_gets_back_during_an_outage():
 # -- fraud ---------------------------------------------------------------------------------------------------
 
 
-def test_only_settled_scans_at_swapped_codes_go_to_a_stranger():
+def test_who_scans_a_swapped_code_is_led_astray_in_all_attempts_and_their_reversals():
     methods = np.arange(COUNT) % len(METHODS)
     first = replace(first_of(COUNT), method=methods.astype(np.int8))
     swapped = np.where(np.arange(SMALL.source_count) % 2, 0.3, 0.0)
     found = live(first, luck_of(COUNT), 0.2, life(), replace(CALM, swapped=swapped))
     fraud = np.array(labels(found, "fraud"))
-    possible = (found.method[:COUNT] == VIETQR) & (found.status[:COUNT] == SETTLED) & (swapped[first.source] > 0)
-    assert set(fraud.tolist()) <= set(np.flatnonzero(possible).tolist())
-    assert within(len(fraud) / possible.sum(), 0.3, int(possible.sum()))
+    possible = (found.method[:COUNT] == VIETQR) & (swapped[first.source] > 0)
+    assert set(fraud[fraud < COUNT].tolist()) <= set(np.flatnonzero(possible).tolist())
+    assert within((fraud < COUNT).sum() / possible.sum(), 0.3, int(possible.sum()))
+    notes = found.notes
+    followed = 0
+    for row, refers_to in zip(notes.row.tolist(), notes.refers_to.tolist(), strict=True):
+        if refers_to != NOTHING and found.method[row] == VIETQR:
+            assert (row in fraud) == (refers_to in fraud)
+            followed += row in fraud
+    assert followed > 10
+    assert (found.method[fraud] == VIETQR).all()
     same = live(first, luck_of(COUNT), 0.2, life(), CALM)
     assert labels(same, "fraud") == []
     assert same.occurred_at.tolist() == found.occurred_at.tolist()
