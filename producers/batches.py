@@ -39,3 +39,7 @@ class FilledBatch(BatchBuilder):  # type: ignore[misc]  # aiokafka has no types
         self._relative_offset = count
         self.close()
         return count
+
+    def seal(self) -> None:
+        """Lay the batch out as it goes over the wire, compressed. Needs no loop: any thread may do it."""
+        self._build()

@@ -70,7 +70,7 @@ class Ledger:
 
     def _entry(self, day: Day, cell: int) -> LedgerEntry:
         spec = self._world.cells[cell]
-        return LedgerEntry(
+        return LedgerEntry.model_construct(  # what is counted here needs no checking, hundreds of times a second
             schema_version=SCHEMA_VERSION,
             run=self._run,
             cell=spec.id,
@@ -78,7 +78,7 @@ class Ledger:
             sector=spec.sector,
             day=day.date.isoformat(),
             tallies={
-                method: MethodTally(**dict(zip(MEASURES, row, strict=True)))
+                method: MethodTally.model_construct(**dict(zip(MEASURES, row, strict=True)))
                 for method, row in zip(METHODS, self._days[day][cell].tolist(), strict=True)
                 if any(row)
             },

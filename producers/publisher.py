@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
@@ -63,6 +64,7 @@ class Publisher:
             max_request_size=8 * settings.batch_bytes,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
+        self._compressor = ThreadPoolExecutor(1, thread_name_prefix="compress")
         self._queues: dict[tuple[str, int], asyncio.Queue[_Slice]] = {}
         self._senders: list[asyncio.Task[None]] = []
         self._failed: asyncio.Future[None] | None = None
@@ -87,6 +89,7 @@ class Publisher:
             task.cancel()
         await asyncio.gather(*self._senders, return_exceptions=True)
         await self._producer.stop()
+        self._compressor.shutdown()
 
     async def send(
         self, block: RecordBlock, low: int, high: int, acknowledged: Acknowledged, *, probes: bool = False
@@ -144,7 +147,7 @@ class Publisher:
     async def _send_slice(self, place: tuple[str, int], part: _Slice) -> None:
         rows, begin = part.rows, 0
         while begin < len(rows):
-            batch = self._build(part, rows[begin:])
+            batch = await self._build(part, rows[begin:])
             count = batch.record_count()
             await self._until_acknowledged(place, part, rows[begin : begin + count], batch)
             begin += count
@@ -166,19 +169,21 @@ class Publisher:
                 log.warning("%s-%d: %r; sending %d records again", *place, error, len(rows))
                 self._metrics.counter("quetma_send_retries").inc()
                 await asyncio.sleep(RETRY_SECONDS)
-                batch = self._build(part, rows)
+                batch = await self._build(part, rows)
         del self._waiting_since[place]
         self.end_offsets[place] = metadata.offset + len(rows)
         self._metrics.counter("quetma_acked_bytes").inc(size)
         part.acknowledged(rows)
 
-    def _build(self, part: _Slice, rows: IntArray) -> FilledBatch:
+    async def _build(self, part: _Slice, rows: IntArray) -> FilledBatch:
+        """Return a batch of as many rows as it takes; compressing, the dearest part, goes on beside the loop."""
         batch = FilledBatch(self._settings.batch_bytes, DefaultRecordBatch.CODEC_ZSTD)
         count = batch.fill(part.block, rows.tolist(), self._probes(part, len(rows)))
         if not count:
             raise MessageSizeTooLargeError(f"a record of {len(part.block.value[rows[0]])} bytes")
         if part.probes:
             self._since_probe = (self._since_probe + count) % self._settings.probe_every
+        await asyncio.get_running_loop().run_in_executor(self._compressor, batch.seal)
         return batch
 
     def _probes(self, part: _Slice, count: int) -> dict[int, Headers]:

@@ -34,7 +34,7 @@ from schemas.settings import Settings
 from schemas.topics import CELLS, LEDGER
 from schemas.types import Contract
 
-LEDGER_SECONDS = 1.0
+LEDGER_SECONDS = 2.0
 """Time between two writings of the ledger."""
 LAG_CHECK_SECONDS = 0.2
 

@@ -32,11 +32,11 @@ class AliasTable:
         self._keep = np.concatenate([keep for keep, _ in chosen]) if chosen else np.empty(0)
         self._alias = np.concatenate([alias for _, alias in chosen]) if chosen else np.empty(0, dtype=np.int64)
 
-    def draw(self, distribution: IntArray, uniform: FloatArray) -> IntArray:
+    def draw(self, distribution: IntArray | int, uniform: FloatArray) -> IntArray:
         """Return outcomes.
 
         Args:
-            distribution: which distribution each draw is from, shape (n,).
+            distribution: which distribution each draw is from, shape (n,), or one for all.
             uniform: draws in [0, 1), shape (n,).
         """
         size = self._size[distribution]

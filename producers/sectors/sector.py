@@ -13,13 +13,13 @@ from typing import Protocol
 
 import numpy as np
 
+from producers.sectors.alias import AliasTable
 from producers.simulation.calendar import HOUR_MS, Day
 from producers.simulation.columns import LUCK, Demand, FloatArray, IntArray
 from producers.simulation.conditions import Conditions
 from producers.simulation.paying import Rule
 from producers.simulation.world import CellSpec, World
 from schemas.events import Sector
-from schemas.scenario import HOURS
 from schemas.types import MAX_PAYMENT_VND
 
 CUSTOMER_DIGITS = 7
@@ -59,19 +59,16 @@ def bill_code(period: int, customer: IntArray) -> IntArray:
     return np.asarray(period * 10**CUSTOMER_DIGITS + customer, dtype=np.int64)
 
 
-def moments(random: np.random.Generator, count: int, profile: FloatArray) -> IntArray:
+def moments(random: np.random.Generator, count: int, hours: AliasTable) -> IntArray:
     """Draw times of day in milliseconds after midnight.
 
     Args:
         random: generator of this purpose.
         count: how many.
-        profile: cumulative weights of the 24 hours, ending at 1. Within an hour times are uniform.
+        hours: the distribution of the 24 hours. Within an hour times are uniform.
     """
-    draw = random.random(count)
-    hour = np.minimum(np.searchsorted(profile, draw, side="right"), HOURS - 1)
-    begin = np.concatenate([[0.0], profile[:-1]])[hour]
-    within = (draw - begin) / (profile[hour] - begin)
-    return np.asarray(hour * HOUR_MS + np.minimum(within * HOUR_MS, HOUR_MS - 1), dtype=np.int64)
+    hour, within = random.random((2, count))
+    return np.asarray(hours.draw(0, hour) * HOUR_MS + (within * HOUR_MS).astype(np.int64))
 
 
 def cumulative(weights: Iterable[float]) -> FloatArray:
@@ -97,9 +94,9 @@ def undecided(count: int) -> FloatArray:
     return np.full(count, np.nan)
 
 
-def hours_of(world: World, name: str) -> FloatArray:
-    """Return an hour profile of the scenario as cumulative weights."""
-    return cumulative(world.scenario.hours[name].value)
+def hours_of(world: World, name: str) -> AliasTable:
+    """Return the distribution of an hour profile of the scenario."""
+    return AliasTable([world.scenario.hours[name].value])
 
 
 def scaled(world: World, count: float) -> int:

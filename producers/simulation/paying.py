@@ -79,8 +79,7 @@ def pay(demand: Demand, rule: Rule, life: PaymentLife, world: World, conditions:
         First the demand, row by row, as it was paid at first; then repeated attempts, cash and reversals.
     """
     cashless = demand.luck[0] < probability(demand, rule, world, conditions)
-    which = np.minimum(np.searchsorted(rule.mix, demand.luck[1], side="right"), len(rule.mix) - 1)
-    method = np.where(cashless, which + 1, CASH).astype(np.int8)
+    method = np.where(cashless, 1 + _which(rule.mix, demand.luck[1]), CASH).astype(np.int8)
     at, method, labels = _through_outages(demand, method, conditions)
     settled = np.full(len(demand), SETTLED, dtype=np.int8)
     none = no_numbers()
@@ -98,6 +97,14 @@ def probability(demand: Demand, rule: Rule, world: World, conditions: Conditions
     odds = rule.preference + rule.slope * amount + conditions.choice_logits[commune]
     chance = able[commune] * conditions.accepts[demand.source] / (1 + np.exp(-odds))
     return np.where(np.isnan(demand.given), chance, demand.given)
+
+
+def _which(mix: FloatArray, luck: FloatArray) -> SmallArray:
+    """Return the index of each draw in cumulative weights; they are few, so comparing beats a search."""
+    which = np.zeros(len(luck), dtype=np.int8)
+    for weight in mix[:-1]:
+        which += luck >= weight
+    return which
 
 
 def _through_outages(demand: Demand, method: SmallArray, conditions: Conditions) -> tuple[IntArray, SmallArray, Labels]:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.engine import ProvinceSimulation
-from producers.sectors.sector import cumulative, moments
+from producers.sectors.alias import AliasTable
+from producers.sectors.sector import moments
 from producers.simulation.calendar import DAY_MS, HOUR_MS
 from producers.simulation.columns import CASH, DENSE, FAILED, NO_BILL, NOTHING, REVERSED, SETTLED
 from producers.simulation.random import further, generator, keyed
@@ -184,8 +185,7 @@ def test_nobody_scans_a_code_that_is_not_up():
 
 
 def test_times_of_day_stay_in_hours_with_weight():
-    profile = cumulative([0, 0, 1] + [0] * 20 + [3])
-    at = moments(generator(3, "test"), 20_000, profile)
+    at = moments(generator(3, "test"), 20_000, AliasTable([[0, 0, 1] + [0] * 20 + [3]]))
     hours = Counter((at // HOUR_MS).tolist())
     assert set(hours) == {2, 23}
     assert within(hours[2] / 20_000, 0.25, 20_000)
