@@ -88,7 +88,8 @@ def simulated(seconds: float, servers: str, broker_pid: int | None = None) -> Ro
     pace = FullSpeed(seconds=seconds, begun=broker.start if broker else None)
     produced = uvloop.run(produce(load_settings(bootstrap_servers=servers), pace))
     assert pace.watch is not None
-    return pace.watch.row("publish simulated", "producer", produced.acked, **_broker(broker))
+    more = _broker(broker)
+    return pace.watch.row("publish simulated", "producer", produced.acked, target_events_per_second=TARGET, **more)
 
 
 class FullSpeed:
