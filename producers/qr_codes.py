@@ -6,8 +6,10 @@ Accounts begin with SIM and banks are fictitious: none of these codes can move m
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 
 import numpy as np
 
@@ -31,6 +33,10 @@ MCC: dict[Sector, str] = {
     "ecommerce": "5964",
 }
 """Merchant category codes of ISO 18245: food stores, utilities, schools, hospitals, government, catalogue trade."""
+
+
+_Columns = tuple[list[str], Iterable[str], list[str], Iterable[str]]
+"""Of each code: itself, the text from it to the payload, the payload, and the text with the amount."""
 
 
 @dataclass(frozen=True)
@@ -60,27 +66,39 @@ class CodeEncoder:
 
     def block(self, issued: IssuedCodes) -> RecordBlock:
         """Encode codes: one record each, key: run and code, partition: that of the commune."""
-        columns = zip(issued.source.tolist(), issued.bill.tolist(), issued.amount_vnd.tolist(), strict=True)
-        keys, values = [], []
-        begin, end = (
-            f'{{"schema_version":{SCHEMA_VERSION},"run":"{self._run}","code":"',
-            f',"issued_at":{issued.issued_at}}}',
-        )
-        for source, bill, amount in columns:
-            till = self._till(source)
-            if bill == NO_BILL:
-                code, payload, kind, more = till.name, till.template.static(), "static", ""
-            else:
-                code, kind, more = f"{till.prefix}{bill}", "dynamic", f',"amount_vnd":{amount}'
-                payload = till.template.dynamic(amount, code)
-            keys.append(f"{self._run}|{code}".encode())
-            values.append(f'{begin}{code}{till.middle}{kind}","payload":"{payload}"{more}{end}'.encode())
+        codes, middles, payloads, amounts = self._bills(issued) if self._are_bills(issued) else self._counters(issued)
+        begin = f'{{"schema_version":{SCHEMA_VERSION},"run":"{self._run}","code":"'
+        end = f',"issued_at":{issued.issued_at}}}'
+        rows = zip(codes, middles, payloads, amounts, strict=True)
+        values = [f'{begin}{code}{middle}{payload}"{vnd}{end}'.encode() for code, middle, payload, vnd in rows]
+        key = f"{self._run}|"
         return RecordBlock(
             topic=QR_CODES,
             partition=self._partition[self._world.commune_of_source[issued.source]],
-            key=keys,
+            key=[f"{key}{code}".encode() for code in codes],
             value=values,
             timestamp=[issued.issued_at] * len(values),
+        )
+
+    def _are_bills(self, issued: IssuedCodes) -> bool:
+        return bool(len(issued.bill)) and issued.bill[0] != NO_BILL
+
+    def _bills(self, issued: IssuedCodes) -> _Columns:
+        till = self._till(int(issued.source[0]))
+        codes = [f"{till.prefix}{bill}" for bill in issued.bill.tolist()]
+        amounts = issued.amount_vnd.tolist()
+        payloads = till.template.dynamics(amounts, codes)
+        middle = f'{till.middle}dynamic","payload":"'
+        return codes, repeat(middle, len(codes)), payloads, [f',"amount_vnd":{amount}' for amount in amounts]
+
+    def _counters(self, issued: IssuedCodes) -> _Columns:
+        tills = [self._till(source) for source in issued.source.tolist()]
+        middles = [f'{till.middle}static","payload":"' for till in tills]
+        return (
+            [till.name for till in tills],
+            middles,
+            [till.template.static() for till in tills],
+            repeat("", len(tills)),
         )
 
     def _new_till(self, source: int) -> _Till:

@@ -29,7 +29,7 @@ ROUND_VND = 1_000
 
 @dataclass(frozen=True)
 class IssuedCodes:
-    """QR codes that come into use, as columns of one length."""
+    """QR codes that come into use, as columns of one length: of the bills of one till, or static ones of many."""
 
     source: IntArray
     bill: IntArray

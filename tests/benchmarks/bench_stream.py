@@ -122,8 +122,8 @@ async def _watch(child: Child, worker: Meter, broker: Meter | None, url: str, ev
     while not begin.recovered:
         await asyncio.sleep(STARTING_LOOK_SECONDS)
         before, begin = begin, await look()
-    # One that was through when it was first seen ready is measured from the look before.
-    first = begin if begin.processed < events else before
+    # One that was at work already when it was first seen ready is measured from the look before.
+    first = before if begin.processed else begin
     deadline = time.monotonic() + START_SECONDS + events / LEAST_RATE
     last = begin
     while last.processed < events:
