@@ -8,8 +8,8 @@ BIN := .venv/bin
 demo: .venv/.run ## A province pays on this machine; ARGS="--for 30s --json" passes options
 	@$(BIN)/quetma demo $(ARGS)
 
-test: .venv/.dev ## The whole test suite; ARGS="-k qr" passes options
-	@$(BIN)/python -m pytest $(ARGS)
+test: .venv/.dev ## The whole test suite, in two processes; ARGS="-k qr" passes options
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 fast: .venv/.dev ## Only tests without brokers and browsers
 	@$(BIN)/python -m pytest tests/unit tests/property tests/golden tests/test_architecture.py $(ARGS)

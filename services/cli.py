@@ -7,6 +7,7 @@ Only the module of the command that is called is loaded: a stream worker need no
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Collection
 from typing import Final
@@ -56,7 +57,11 @@ def main() -> None:
         say(f"quetma: {error}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
+        # Not sys.exit: an interrupt that came within an exec, as dataclasses and typer use it, makes CPython end the
+        # process by SIGINT all the same. Everything has been closed on the way here.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ExitCode.INTERRUPTED)
 
 
 def _no_options() -> None:

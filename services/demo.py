@@ -181,9 +181,11 @@ class Demo:
 
     async def _watch(self, producer: Child, show: Show) -> dict[str, Any]:
         """Wait for the producer's end; pass a stop on to it. Return its summary."""
+        asked = False
         while producer.exit_code is None:
-            if self.stop.is_set():
+            if self.stop.is_set() and not asked:
                 producer.ask_to_stop()
+                asked = True
             await self._look(show, "paying")
         if self.stop.is_set() and producer.exit_code == -signal.SIGTERM:
             raise KeyboardInterrupt  # before it had begun

@@ -5,122 +5,122 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from producers.encoding import partition_of
 from schemas.events import DeadLetterReason, Payment
 from schemas.topics import DEAD_LETTERS, PAYMENTS
-from services.supervisor import Child
+from services.scrape import Samples
+from services.stream_commands import CRASH_LOOP_SECONDS
 from services.topic_reader import read_all
+from tests.contract.systems import FirstRun
 from tests.kafka.server import ApacheKafka
-from tests.system import System, run_quetma
+from tests.system import SESSION_SECONDS, System, finished, on, records_of, run_quetma
 from tests.tools import require_tool
 
 pytestmark = pytest.mark.broker
-on_embedded = pytest.mark.parametrize("system", ["embedded"], indirect=True)
-on_kafka = pytest.mark.parametrize("system", ["kafka"], indirect=True)
+on_embedded = on("embedded")
+on_kafka = on("kafka")
 """What does not depend on the broker runs on one, to save minutes: the quicker, or the one with quick rebalances."""
 
-FREE_PORTS = {
-    "QUETMA_SERVE__PORT": "0",
-    "QUETMA_STREAM__METRICS_PORT": "0",
-    "QUETMA_PRODUCER__METRICS_PORT": "0",
-}
-SHARD = ("--shard", "3/10")
-
-
-def finished(producer: Child) -> dict[str, Any]:
-    """Wait for a producer's end and return its summary."""
-    assert asyncio.run(producer.stopped(60.0)) == 0, producer.log_end()
-    document: dict[str, Any] = json.loads(producer.output().splitlines()[-1])
-    return document
+SHARD = ("--days", "1", "--shard", "3/10", "--speed", "max")
+QUARTER = ("--shard", "3/4")
+"""Of the province: a day of all of it takes seconds to simulate."""
 
 
 def test_killed_worker_goes_on_exactly(system: System) -> None:
-    worker, _ = system.ready()
-    producer = system.start("produce", "produce", "an-giang", "--rate", "5000", "--for", "10s", "--json")
+    seen = before = system.processed()
+    producer = system.produce("killed", "--rate", "10000")
     for _ in range(2):
-        seen = system.metrics("stream").total("quetma_processed_records_total")
-        system.until(lambda seen=seen: system.metrics("stream").total("quetma_processed_records_total") > seen + 3000)
-        worker.kill()
-        worker.restart()
-        system.until(lambda: system.metrics("stream").total("quetma_recovery_seconds") > 0, [worker])
+        system.until(lambda seen=seen: system.processed() > seen + 3000)
+        seen = system.processed()
+        system.worker.kill()
+        system.worker.restart()
+        system.until(system.recovered, [system.worker])
+    system.until(lambda: system.acked() > 40_000, [producer])
+    producer.ask_to_stop()
     summary = finished(producer)
-    verdict = system.verify()
+    verdict = system.verify("killed")
     assert verdict["exact"], verdict["mismatches"][:5]
     assert verdict["payments"]["aggregates"] == summary["acked"] > 40_000
-    assert system.metrics("stream").total("quetma_processed_records_total") == summary["acked"]
+    assert system.processed() == before + records_of(verdict) > before + summary["acked"]
     system.until(lambda: system.metrics("serve").total("quetma_payments_total") == summary["acked"])
 
 
 @on_kafka
 def test_second_worker_takes_over_from_the_first(system: System) -> None:
-    first, _ = system.ready()
-    producer = system.start("produce", "produce", "an-giang", "--rate", "4000", "--for", "12s", "--json")
-    system.until(lambda: system.metrics("stream").total("quetma_processed_records_total") > 5000)
-    system.start("stream-2", "stream")
-    system.until(lambda: system.metrics("stream-2").total("quetma_processed_records_total") > 1000)
+    first, before = system.worker, system.processed()
+    producer = system.produce("two-workers", "--rate", "4000", *QUARTER)
+    system.until(lambda: system.processed() > before + 5000)
+    second = system.start("stream-2", "stream")
+    system.until(lambda: system.processed("stream-2") > 0, [second])
+    taken_over = system.processed("stream-2")
+    system.until(lambda: system.processed("stream-2") > taken_over + 1000, [second])
+    by_both = system.processed() + system.processed("stream-2")
     first.ask_to_stop()
     assert asyncio.run(first.stopped()) == 0, first.log_end()
+    system.until(lambda: system.processed("stream-2") > by_both + 1000, [second])
+    producer.ask_to_stop()
     summary = finished(producer)
-    verdict = system.verify()
+    verdict = system.verify("two-workers")
     assert verdict["exact"], verdict["mismatches"][:5]
     assert verdict["payments"]["aggregates"] == summary["acked"]
+    system.go_on_with(second)
 
 
 @on_embedded
-def test_worker_paused_beyond_its_session_starts_anew_and_stays_exact(system: System) -> None:
-    worker, _ = system.ready()
-    time.sleep(5)  # a worker that crashes in its first 10 s is not started anew
-    producer = system.start("produce", "produce", "an-giang", "--rate", "3000", "--for", "16s", "--json")
-    system.until(lambda: system.metrics("stream").total("quetma_processed_records_total") > 5000)
-    worker.send(signal.SIGSTOP)
-    time.sleep(8)
-    worker.send(signal.SIGCONT)
-    summary = finished(producer)
-    verdict = system.verify(wait="30s")
-    assert verdict["exact"], verdict["mismatches"][:5]
-    assert verdict["payments"]["aggregates"] == summary["acked"]
-    assert "starts anew" in worker.log_end(100_000)
-    assert worker.exit_code is None
-
-
-@on_embedded
-def test_same_run_again_is_duplicates_and_still_exact(system: System) -> None:
-    system.ready()
-    arguments = ("produce", "an-giang", "--days", "1", *SHARD, "--speed", "max", "--json")
-    first = json.loads(system.quetma(*arguments).stdout)
-    assert system.verify()["exact"]
-    second = json.loads(system.quetma(*arguments).stdout)
-    assert first["acked"] == second["acked"]
-    system.until(lambda: system.metrics("stream").total("quetma_dropped_duplicates_total") == second["acked"])
-    verdict = system.verify()
+def test_same_run_again_is_duplicates_and_still_exact(system: System, ran: FirstRun) -> None:
+    before = system.metrics("stream").total("quetma_dropped_duplicates_total")
+    again = json.loads(system.quetma("produce", *ran.arguments, "--json").stdout)
+    assert again["acked"] == ran.acked
+    dropped = again["acked"] + ran.duplicates
+    system.until(
+        lambda: system.metrics("stream").total("quetma_dropped_duplicates_total") == before + dropped,
+        [system.worker],
+    )
+    system.until(lambda: system.verify(ran.name)["duplicates"] >= ran.duplicates + dropped, [system.worker])
+    verdict = system.verify(ran.name)
     assert verdict["exact"]
-    assert verdict["duplicates"] == second["acked"]
-    assert verdict["payments"]["aggregates"] == first["acked"]
+    assert verdict["faults"]["duplicates"] == {"ledger": ran.duplicates, "stream": ran.duplicates + dropped}
+    assert verdict["faults"]["malformed"] == {"ledger": ran.malformed, "stream": 2 * ran.malformed}
+    assert verdict["payments"]["aggregates"] == ran.acked
 
 
-def good_payment(system: System) -> dict[str, Any]:
+def good_payment(system: System, run: str) -> dict[str, Any]:
+    """Return a settled payment of a run."""
+
     async def first() -> dict[str, Any]:
         async for record in read_all(system.servers, [PAYMENTS]):
-            document: dict[str, Any] = json.loads(record.value)
-            return document
+            if f'"run":"{run}"'.encode() in record.value and b'"status":"settled"' in record.value:
+                document: dict[str, Any] = json.loads(record.value)
+                return document
         raise AssertionError("no payment")
 
     return asyncio.run(first())
 
 
-def test_bad_records_are_set_aside_with_their_reason(system: System) -> None:
-    worker, _ = system.ready()
-    produced = json.loads(system.quetma("produce", "--days", "1", *SHARD, "--speed", "max", "--json").stdout)
-    good = good_payment(system)
+def by_reason(samples: Samples, name: str) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for labels, count in samples.series(name):
+        counts[labels["reason"]] += int(count)
+    return counts
+
+
+def test_bad_records_are_set_aside_with_their_reason(system: System, ran: FirstRun) -> None:
+    async def letters() -> list[Any]:
+        return [record async for record in read_all(system.servers, [DEAD_LETTERS])]
+
+    set_aside = {record.key for record in asyncio.run(letters())}
+    counted = by_reason(system.metrics("stream"), "quetma_dead_letters_total")
+    told = by_reason(system.metrics("serve"), "quetma_dead_letter_records_total")
+    good = good_payment(system, ran.name)
     home = partition_of(good["commune"].encode(), 4)
     elsewhere = json.dumps({**good, "sequence": 10**6}).encode()
     bad = {
@@ -145,36 +145,27 @@ def test_bad_records_are_set_aside_with_their_reason(system: System) -> None:
                 await producer.send_and_wait(PAYMENTS, value, key=b"k", partition=(home + (number == last)) % 4)
 
     asyncio.run(send())
-    system.until(lambda: system.metrics("stream").total("quetma_dead_letters_total") == len(bad), [worker])
+    goal = counted.total() + len(bad)
+    system.until(lambda: system.metrics("stream").total("quetma_dead_letters_total") == goal, [system.worker])
     time.sleep(1)
-
-    async def letters() -> list[Any]:
-        return [record async for record in read_all(system.servers, [DEAD_LETTERS])]
-
-    found = asyncio.run(letters())
+    found = [record for record in asyncio.run(letters()) if record.key not in set_aside]
     assert {record.value: dict(record.headers)["reason"].decode() for record in found} == bad
     assert len({record.key for record in found}) == len(bad)
     assert all(record.key.startswith(b"quetma.payments-") and dict(record.headers)["detail"] for record in found)
-    by_reason: Counter[str] = Counter()
-    for labels, count in system.metrics("stream").series("quetma_dead_letters_total"):
-        by_reason[labels["reason"]] += int(count)
-    assert by_reason == {"malformed": 4, "version": 1, "amount": 2, "time": 1, "unknown_cell": 3, "misrouted": 1}
-    told: Counter[str] = Counter()
-    for labels, count in system.metrics("serve").series("quetma_dead_letter_records_total"):
-        told[labels["reason"]] += int(count)
-    assert told == by_reason
-    verdict = system.verify()
+    reasons = {"malformed": 4, "version": 1, "amount": 2, "time": 1, "unknown_cell": 3, "misrouted": 1}
+    assert by_reason(system.metrics("stream"), "quetma_dead_letters_total") - counted == reasons
+    assert by_reason(system.metrics("serve"), "quetma_dead_letter_records_total") - told == reasons
+    verdict = system.verify(ran.name)
     assert verdict["exact"]
-    assert verdict["payments"]["aggregates"] == produced["acked"]
-    assert worker.exit_code is None
+    assert verdict["payments"]["aggregates"] == ran.acked
+    assert system.worker.exit_code is None
 
 
 @on_embedded
 def test_a_difference_is_found_and_named(system: System) -> None:
-    system.ready()
-    assert system.quetma("produce", "--days", "1", *SHARD, "--speed", "max").returncode == 0
-    assert system.verify()["exact"]
-    good = Payment.model_validate(good_payment(system))
+    assert system.quetma("produce", "--run", "differs", *SHARD).returncode == 0
+    assert system.verify("differs")["exact"]
+    good = Payment.model_validate(good_payment(system, "differs"))
     stranger = good.model_copy(update={"sequence": 10**6, "payment_id": "x", "amount_vnd": 1000, "method": "cash"})
 
     async def send() -> None:
@@ -183,8 +174,9 @@ def test_a_difference_is_found_and_named(system: System) -> None:
             await producer.send_and_wait(PAYMENTS, value, key=stranger.commune.encode())
 
     asyncio.run(send())
-    system.until(lambda: not system.verify(wait="1s")["exact"])
-    wrong = system.verify(wait="1s")
+    system.until(lambda: not system.verify("differs", wait_seconds=0)["exact"])
+    wrong = system.quetma_verify("--wait", "1s")  # of the run that started last
+    assert wrong["run"] == "differs"
     assert {one["measure"] for one in wrong["mismatches"]} >= {"amount_vnd"}
     assert all(good.cell in one["cell"] or good.commune in one["cell"] for one in wrong["mismatches"])
     told = system.quetma("verify")
@@ -194,33 +186,71 @@ def test_a_difference_is_found_and_named(system: System) -> None:
 
 @on_embedded
 def test_producer_told_to_stop_leaves_its_books_in_order(system: System) -> None:
-    system.ready()
-    producer = system.start("produce", "produce", "an-giang", "--rate", "3000", "--json")
-    system.until(lambda: system.metrics("produce").total("quetma_acked_payments_total") > 5000, [producer])
+    producer = system.produce("stopped", "--rate", "3000", *QUARTER)
+    system.until(lambda: system.acked() > 5000, [producer])
     producer.ask_to_stop()
     summary = finished(producer)
     assert summary["produced"] == summary["acked"] > 5000
-    verdict = system.verify()
+    verdict = system.verify("stopped")
     assert verdict["exact"]
     assert verdict["payments"]["ledger"] == summary["acked"]
+
+
+@on_embedded
+def test_worker_paused_beyond_its_session_starts_anew_and_stays_exact(system: System) -> None:
+    worker, before = system.worker, system.processed()
+    crashes = worker.log_end(1_000_000).count("starts anew")
+    producer = system.produce("paused", "--rate", "6000", *QUARTER)
+    system.until(lambda: system.processed() > before + 5000, [worker])
+    # A worker that crashes in its first 10 s is not started anew.
+    time.sleep(max(0.0, psutil.Process(worker.pid).create_time() + CRASH_LOOP_SECONDS - time.time()))
+    seen = system.processed()
+    worker.send(signal.SIGSTOP)
+    time.sleep(SESSION_SECONDS + 1.5)
+    worker.send(signal.SIGCONT)
+    system.until(lambda: worker.log_end(1_000_000).count("starts anew") > crashes, [worker])
+    system.until(lambda: system.processed() > seen + 1000, [worker])
+    system.until(lambda: system.acked() > 15_000, [producer])
+    producer.ask_to_stop()
+    summary = finished(producer)
+    verdict = system.verify("paused", wait_seconds=30)
+    assert verdict["exact"], verdict["mismatches"][:5]
+    assert verdict["payments"]["aggregates"] == summary["acked"] > 15_000
+    assert worker.exit_code is None
+
+
+@on_kafka
+def test_simulated_time_far_ahead_of_the_clock_is_taken(system: System) -> None:
+    # Kafka 4 refuses by default what is more than an hour ahead; our topics say otherwise.
+    scenario = system.folder / "ahead.toml"
+    scenario.write_text('extends = "an-giang"\nname = "ahead"\nstart = 2090-01-01\n', encoding="utf-8")
+    done = system.quetma("produce", str(scenario), "--run", "ahead", *SHARD, "--json")
+    assert done.returncode == 0, done.stderr
+    produced = json.loads(done.stdout)
+    verdict = system.verify("ahead")
+    assert verdict["exact"]
+    assert verdict["payments"]["aggregates"] == produced["acked"] > 10_000
 
 
 def test_broker_away_in_the_middle_loses_nothing(tmp_path: Path) -> None:
     # Apache Kafka alone: what the embedded broker has in memory is gone with it.
     require_tool("java", "mvn")
     with ApacheKafka(tmp_path) as kafka, System(kafka.bootstrap_servers, tmp_path) as system:
-        worker, serve = system.ready()
-        producer = system.start("produce", "produce", "an-giang", "--rate", "3000", "--for", "20s", "--json")
-        system.until(lambda: system.metrics("stream").total("quetma_processed_records_total") > 5000)
+        system.ready()
+        producer = system.produce("away", "--rate", "3000", *QUARTER)
+        system.until(lambda: system.processed() > 5000)
         kafka.kill()
-        time.sleep(6)
+        gone = time.monotonic()
         asyncio.run(kafka.start())
+        assert time.monotonic() - gone > SESSION_SECONDS
+        system.until(lambda: "payments wait, none is lost" in producer.log_end(), [producer])
+        system.until(lambda: system.processed() > 16_000)  # copies included
+        producer.ask_to_stop()
         summary = finished(producer)
-        assert "payments wait, none is lost" in producer.log_end()
-        verdict = system.verify(wait="40s")
+        verdict = system.verify("away", wait_seconds=40)
         assert verdict["exact"], verdict["mismatches"][:5]
         assert verdict["payments"]["ledger"] == summary["acked"] > 15_000
-        assert (worker.exit_code, serve.exit_code) == (None, None)
+        assert (system.worker.exit_code, system.exporter.exit_code) == (None, None)
         system.until(lambda: system.metrics("serve").total("quetma_payments_total") == summary["acked"])
 
 
@@ -238,85 +268,3 @@ def test_no_broker_at_all_is_said() -> None:
     done = run_quetma("produce")
     assert done.returncode == 3
     assert "--broker" in done.stderr
-
-
-def children_of(pid: int) -> list[int]:
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
-    return [int(line) for line in listed.stdout.split()]
-
-
-def start_demo(tmp_path: Path) -> Child:
-    return Child("demo", ["demo", "--json"], FREE_PORTS, tmp_path)
-
-
-def wait_for_children(demo: Child, count: int) -> list[int]:
-    deadline = time.monotonic() + 40
-    while len(children_of(demo.pid)) < count:
-        assert demo.exit_code is None, demo.log_end()
-        assert time.monotonic() < deadline, demo.log_end()
-        time.sleep(0.2)
-    return children_of(demo.pid)
-
-
-def test_demo_interrupted_ends_in_order_and_exact(tmp_path: Path) -> None:
-    demo = start_demo(tmp_path)
-    children = wait_for_children(demo, 4)  # broker, stream, serve, produce
-    time.sleep(4)
-    demo.send(signal.SIGINT)
-    assert asyncio.run(demo.stopped(60.0)) == 0, demo.log_end()
-    document = json.loads(demo.output())
-    assert document["exact"] is True
-    assert document["acked"] == document["processed"] == document["exported"] > 0
-    expected = "scenario seed produced acked processed duplicates dead_letters late exported exact mismatches"
-    assert list(document) == [*expected.split(), "events_per_second", "latency_ms"]
-    assert set(document["latency_ms"]) == {"p50", "p95", "p99"}
-    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
-
-
-def test_demo_brings_back_a_killed_worker_and_stays_exact(tmp_path: Path) -> None:
-    demo = start_demo(tmp_path)
-    _, stream, *_ = wait_for_children(demo, 4)
-    time.sleep(4)
-    assert b"stream" in Path(f"/proc/{stream}/cmdline").read_bytes()
-    subprocess.run(["kill", "-9", str(stream)], check=True)
-    time.sleep(5)
-    demo.send(signal.SIGINT)
-    assert asyncio.run(demo.stopped(60.0)) == 0, demo.log_end()
-    assert json.loads(demo.output())["exact"] is True
-
-
-def test_demo_killed_takes_all_its_processes_with_it(tmp_path: Path) -> None:
-    demo = start_demo(tmp_path)
-    children = wait_for_children(demo, 4)
-    demo.kill()
-    deadline = time.monotonic() + 5
-    while any(Path(f"/proc/{pid}").exists() for pid in children):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def test_demo_on_a_cluster_of_ones_own_is_exact_and_so_is_the_next_one(tmp_path: Path) -> None:
-    require_tool("java", "mvn")
-    with ApacheKafka(tmp_path) as kafka:
-        for _ in range(2):
-            done = run_quetma("demo", "--broker", kafka.bootstrap_servers, "--for", "5s", "--json", **FREE_PORTS)
-            assert done.returncode == 0, done.stderr
-            document = json.loads(done.stdout)
-            assert document["exact"] is True
-            assert document["acked"] == document["processed"] == document["exported"] > 0
-            assert document["duplicates"] == 0
-
-
-@on_kafka
-def test_simulated_time_far_ahead_of_the_clock_is_taken(system: System) -> None:
-    # Kafka 4 refuses by default what is more than an hour ahead; our topics say otherwise.
-    system.ready()
-    text = Path("producers/scenarios/an-giang.toml").read_text(encoding="utf-8")
-    scenario = system.folder / "ahead.toml"
-    scenario.write_text(text.replace("start = 2025-11-17", "start = 2090-01-01"), encoding="utf-8")
-    produced = json.loads(
-        system.quetma("produce", str(scenario), "--days", "1", *SHARD, "--speed", "max", "--json").stdout
-    )
-    verdict = system.verify()
-    assert verdict["exact"]
-    assert verdict["payments"]["aggregates"] == produced["acked"] > 10_000

@@ -15,12 +15,13 @@ import pytest
 
 from services.broker import free_port
 from services.leash import leashed
+from tests.contract.systems import Systems
 from tests.monitoring_tools import dashboard_queries
-from tests.system import System
+from tests.system import System, finished, on
 from tests.tools import require_tool
 
 # One broker is enough: what is scraped does not depend on it.
-pytestmark = [pytest.mark.broker, pytest.mark.parametrize("ran", ["embedded"], indirect=True)]
+pytestmark = [pytest.mark.broker, on("embedded")]
 
 DASHBOARD = Path("services/monitoring/dashboards/adoption.json")
 PROCESSES = ("serve", "stream", "produce")
@@ -32,24 +33,27 @@ def get(url: str) -> Any:
         return json.load(response)
 
 
-@pytest.fixture
-def producing(ran: System) -> Iterator[System]:
-    """The system that has run, with a producer of a second run at work."""
+@pytest.fixture(scope="module")
+def producing(systems: Systems) -> Iterator[System]:
+    """The system that has run, with a producer of another run at work."""
+    system, _ = systems.get()
     arguments = ["produce", "an-giang", "--run", "scraped", "--rate", "2000", "--json"]
-    producer = ran.start("produce", *arguments, QUETMA_PRODUCER__MAX_LAG="100000")
-    ran.until(lambda: ran.metrics("produce").total("quetma_acked_payments_total") > 0, [producer])
-    yield ran
+    producer = system.start("produce", *arguments, QUETMA_PRODUCER__MAX_LAG="100000")
+    system.until(lambda: system.metrics("produce").total("quetma_acked_payments_total") > 0, [producer])
+    yield system
     producer.ask_to_stop()
+    finished(producer)
 
 
-@pytest.fixture
-def prometheus(producing: System, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def prometheus(producing: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Prometheus that has scraped all processes a few times."""
     (binary,) = require_tool("prometheus")
+    tmp_path = tmp_path_factory.mktemp("prometheus")
     targets = [f"127.0.0.1:{producing.ports[name]}" for name in PROCESSES]
     jobs = [{"job_name": "quetma", "static_configs": [{"targets": targets}]}]
     configuration = tmp_path / "prometheus.json"  # JSON is YAML
-    configuration.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}))
+    configuration.write_text(json.dumps({"global": {"scrape_interval": "250ms"}, "scrape_configs": jobs}))
     url = f"127.0.0.1:{free_port()}"
     options = [f"--config.file={configuration}", f"--storage.tsdb.path={tmp_path}/tsdb", f"--web.listen-address={url}"]
     with (tmp_path / "prometheus.log").open("wb") as log:
@@ -104,6 +108,6 @@ def test_promtool_finds_nothing_to_mend(producing: System, process: str) -> None
     assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
 
 
-def test_health_and_readiness(ran: System) -> None:
+def test_health_and_readiness(producing: System) -> None:
     for path in ("healthz", "readyz"):
-        assert get(f"http://127.0.0.1:{ran.ports['serve']}/{path}")["ok"] is True
+        assert get(f"http://127.0.0.1:{producing.ports['serve']}/{path}")["ok"] is True

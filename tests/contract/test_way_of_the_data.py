@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
 import json
 import subprocess
 from collections import Counter
-from typing import Any
+from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
@@ -17,36 +18,25 @@ from producers.simulation.transmission import transmit
 from producers.simulation.world import build_world
 from schemas.events import Adoption, Cell, LedgerEntry, Payment, QrCode, RunFaults, RunStarted, Truth
 from schemas.qr import check
+from schemas.scenario.hashing import scenario_hash
 from schemas.topics import ADOPTION_COMMUNE, ADOPTION_MARKET, CELLS, LEDGER, PAYMENTS, QR_CODES, TRUTH
-from services.topic_reader import read_all
-from tests.system import System
+from tests.contract.systems import FirstRun
+from tests.system import System, on, run_quetma
 from tests.tools import require_tool
 
 pytestmark = pytest.mark.broker
 
 
-def records(system: System, *topics: str) -> list[Any]:
-    async def read() -> list[Any]:
-        return [record async for record in read_all(system.servers, topics)]
-
-    return asyncio.run(read())
-
-
-def produced(system: System) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((system.folder / "produced.json").read_text())
-    return document
+def test_verify_is_exact_and_counts_what_was_acknowledged(ran: FirstRun) -> None:
+    assert ran.verdict["exact"]
+    assert ran.verdict["run"] == ran.name
+    assert ran.verdict["mismatches"] == []
+    assert ran.verdict["payments"] == {"ledger": ran.acked, "aggregates": ran.acked}
+    assert ran.verdict["amount_vnd"]["ledger"] == ran.verdict["amount_vnd"]["aggregates"] > 0
+    assert ran.verdict["cells"] > 20
 
 
-def test_verify_is_exact_and_counts_what_was_acknowledged(ran: System) -> None:
-    verdict = ran.verify()
-    assert verdict["exact"]
-    assert verdict["mismatches"] == []
-    assert verdict["payments"] == {"ledger": produced(ran)["acked"], "aggregates": produced(ran)["acked"]}
-    assert verdict["amount_vnd"]["ledger"] == verdict["amount_vnd"]["aggregates"] > 0
-    assert verdict["cells"] > 20
-
-
-def test_payments_on_the_topic_are_the_simulated_ones_to_the_byte(ran: System) -> None:
+def test_payments_on_the_topic_are_the_simulated_ones_to_the_byte(ran: FirstRun) -> None:
     scenario = load_scenario("an-giang")
     world = build_world(scenario, scenario.seed, (3, 10))
     encoder = PaymentEncoder(world, "an-giang-s57", 4)
@@ -58,11 +48,64 @@ def test_payments_on_the_topic_are_the_simulated_ones_to_the_byte(ran: System) -
         for block in encoder.blocks(day, sending, 10_000)
         for value in block.records.value
     )
-    assert Counter(record.value for record in records(ran, PAYMENTS)) == expected
+    assert Counter(record.value for record in ran.records[PAYMENTS]) == expected
 
 
-def test_payments_have_key_partition_and_event_time(ran: System) -> None:
-    for record in records(ran, PAYMENTS):
+@pytest.fixture(scope="session")
+def on_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first run once more, without Kafka."""
+    folder = tmp_path_factory.mktemp("disk") / "run"
+    same = ("an-giang", "--days", "2", "--shard", "3/10", "--run", "an-giang-s57")
+    done = run_quetma("simulate", *same, "--format", "jsonl", "--out", str(folder))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def digest(lines: Iterable[bytes]) -> str:
+    return hashlib.sha256(b"\n".join(sorted(lines))).hexdigest()
+
+
+def test_payments_and_truth_on_the_topics_are_those_on_disk(ran: FirstRun, on_disk: Path) -> None:
+    payments, truth = (
+        [line for file in sorted((on_disk / table).iterdir()) for line in file.read_bytes().splitlines()]
+        for table in ("payments", "truth")
+    )
+    assert len(payments) == ran.acked
+    labels = Counter((known["label"], known["payment_id"]) for known in map(json.loads, truth))
+    whole, spoiled = parted(ran)
+    records = Counter(whole)
+    assert digest(records) == digest(payments)
+    for value, count in records.items():
+        assert count == 1 + labels["duplicate", json.loads(value)["payment_id"]]
+    assert len(spoiled) == sum(count for (label, _), count in labels.items() if label == "malformed") > 0
+    assert all(any(line.startswith(value) for line in payments) for value in spoiled)
+    assert digest(record.value for record in ran.records[TRUTH]) == digest(truth)
+
+
+def parted(ran: FirstRun) -> tuple[list[bytes], list[bytes]]:
+    """Return records of payments that can be decoded, second copies included, and spoiled copies."""
+    values = [record.value for record in ran.records[PAYMENTS]]
+    return [value for value in values if value.endswith(b"}")], [value for value in values if not value.endswith(b"}")]
+
+
+def test_faults_put_in_are_those_on_the_topic_and_all_are_found(ran: FirstRun) -> None:
+    whole, spoiled = parted(ran)
+    assert len(whole) - len(set(whole)) == ran.duplicates > 0
+    assert len(spoiled) == ran.malformed > 0
+    assert len(set(whole)) == ran.acked
+    faults = ran.verdict["faults"]
+    assert faults["duplicates"] == {"ledger": ran.duplicates, "stream": ran.duplicates}
+    assert faults["malformed"] == {"ledger": ran.malformed, "stream": ran.malformed}
+    assert ran.verdict["duplicates"] == ran.duplicates
+    told = Counter(json.loads(record.value)["label"] for record in ran.records[TRUTH])
+    labels = {"duplicates": "duplicate", "malformed": "malformed", "late": "late", "out_of_order": "out_of_order"}
+    assert {kind: count["ledger"] for kind, count in faults.items()} == {
+        kind: told[label] for kind, label in labels.items() if told[label]
+    }
+
+
+def test_payments_have_key_partition_and_event_time(ran: FirstRun) -> None:
+    for record in ran.records[PAYMENTS]:
         if not record.value.endswith(b"}"):  # a spoiled copy
             continue
         payment = Payment.model_validate_json(record.value)
@@ -71,29 +114,35 @@ def test_payments_have_key_partition_and_event_time(ran: System) -> None:
         assert record.timestamp == payment.occurred_at
 
 
-def test_one_payment_in_a_thousand_says_when_it_was_sent(ran: System) -> None:
-    with_header = [record for record in records(ran, PAYMENTS) if dict(record.headers).get("sent_at")]
-    assert len(with_header) == pytest.approx(produced(ran)["acked"] / 1000, abs=1)
+def test_one_payment_in_a_thousand_says_when_it_was_sent(ran: FirstRun) -> None:
+    with_header = [record for record in ran.records[PAYMENTS] if dict(record.headers).get("sent_at")]
+    assert len(with_header) == pytest.approx(len(ran.records[PAYMENTS]) / 1000, abs=1)
 
 
-def test_every_record_keeps_its_contract(ran: System) -> None:
-    for record in records(ran, CELLS):
+def test_every_record_keeps_its_contract(ran: FirstRun) -> None:
+    assert all(ran.records[topic] for topic in (CELLS, TRUTH, ADOPTION_COMMUNE, ADOPTION_MARKET))
+    for record in ran.records[CELLS]:
         Cell.model_validate_json(record.value)
-    for record in records(ran, ADOPTION_COMMUNE, ADOPTION_MARKET):
+    for record in ran.records[ADOPTION_COMMUNE] + ran.records[ADOPTION_MARKET]:
         adoption = Adoption.model_validate_json(record.value)
         assert (adoption.market is None) == (record.topic == ADOPTION_COMMUNE)
-    kinds = Counter(json.loads(record.value)["kind"] for record in records(ran, LEDGER))
+    kinds = Counter(json.loads(record.value)["kind"] for record in ran.records[LEDGER])
     assert kinds["run_started"] == 1
     assert kinds["cell_day"] > 0
+    assert kinds["run_faults"] > 0
     models = {"run_started": RunStarted, "cell_day": LedgerEntry, "run_faults": RunFaults}
-    for record in records(ran, LEDGER):
-        models[json.loads(record.value)["kind"]].model_validate_json(record.value)
-    for record in records(ran, TRUTH):
-        Truth.model_validate_json(record.value)
+    for record in ran.records[LEDGER]:
+        entry = models[json.loads(record.value)["kind"]].model_validate_json(record.value)
+        if isinstance(entry, RunStarted):
+            assert entry.scenario_hash == scenario_hash(load_scenario("an-giang"))
+    for record in ran.records[TRUTH]:
+        truth = Truth.model_validate_json(record.value)
+        assert record.key == f"{truth.run}|{truth.payment_id}|{truth.label}".encode()
+        assert record.partition == partition_of(truth.commune.encode(), 4)
 
 
-def test_qr_codes_are_valid_and_pay_nobody(ran: System) -> None:
-    codes = [QrCode.model_validate_json(record.value) for record in records(ran, QR_CODES)]
+def test_qr_codes_are_valid_and_pay_nobody(ran: FirstRun) -> None:
+    codes = [QrCode.model_validate_json(record.value) for record in ran.records[QR_CODES]]
     assert {code.kind for code in codes} == {"static", "dynamic"}
     for code in codes:
         verdict = check(code.payload)
@@ -104,10 +153,12 @@ def test_qr_codes_are_valid_and_pay_nobody(ran: System) -> None:
             assert verdict["fields"]["bill_number"] == code.code
 
 
-def test_exporter_shows_every_payment_and_share(ran: System) -> None:
-    samples = ran.metrics("serve")
-    assert samples.total("quetma_payments_total") == produced(ran)["acked"]
-    assert samples.total("quetma_payments_vnd_total") == ran.verify()["amount_vnd"]["ledger"]
+def test_exporter_shows_every_payment_and_share(ran: FirstRun) -> None:
+    samples = ran.exporter
+    assert samples.total("quetma_payments_total") == ran.acked
+    assert samples.total("quetma_payments_vnd_total") == ran.verdict["amount_vnd"]["ledger"]
+    assert samples.total("quetma_duplicates_total") == ran.duplicates
+    assert samples.total("quetma_dead_letter_records_total") == ran.malformed
     assert samples.total("quetma_event_to_metric_seconds_count") > 0
     lag = samples.series("quetma_stream_lag_records")
     assert [int(labels["partition"]) for labels, _ in lag] == [0, 1, 2, 3]
@@ -118,37 +169,37 @@ def test_exporter_shows_every_payment_and_share(ran: System) -> None:
         assert all(0 <= share <= 1 for _, share in shares)
 
 
-def test_worker_counts_everything_once(ran: System) -> None:
-    samples = ran.metrics("stream")
-    values = [record.value for record in records(ran, PAYMENTS)]
-    assert samples.total("quetma_processed_records_total") == len(values)
-    assert samples.total("quetma_applied_payments_total") == produced(ran)["acked"]
-    assert samples.total("quetma_dead_letters_total") == sum(not value.endswith(b"}") for value in values)
+def test_worker_counts_everything_once(ran: FirstRun) -> None:
+    samples = ran.worker
+    assert samples.total("quetma_processed_records_total") == len(ran.records[PAYMENTS]) > ran.acked
+    assert samples.total("quetma_applied_payments_total") == ran.acked
+    assert samples.total("quetma_dropped_duplicates_total") == ran.duplicates
+    assert samples.total("quetma_dead_letters_total") == ran.malformed
     assert samples.total("quetma_lag_records") == 0
 
 
 # Not on the embedded broker: kcat's librdkafka 2.0 cannot read the ApiVersions answer of Tansu 0.6.
-@pytest.mark.parametrize("ran", ["kafka"], indirect=True)
-def test_kcat_reads_the_payments(ran: System) -> None:
+@on("kafka")
+def test_kcat_reads_the_payments(system: System, ran: FirstRun) -> None:
     (kcat,) = require_tool("kcat")
-    command = [kcat, "-C", "-b", ran.servers, "-t", PAYMENTS, "-e", "-q", "-f", "%k %p %T %s\n"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    lines = done.stdout.splitlines()
-    assert len(lines) == len(records(ran, PAYMENTS)) >= produced(ran)["acked"]
-    key, partition, timestamp, value = lines[0].split(" ", 3)
+    command = [kcat, "-C", "-b", system.servers, "-t", PAYMENTS, "-e", "-q", "-f", "%k %p %T %s\n"]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, check=True)
+    lines = [line for line in done.stdout.splitlines() if f'"run":"{ran.name}"' in line]  # not of other tests' runs
+    assert len(lines) == len(ran.records[PAYMENTS]) > ran.acked
+    key, partition, timestamp, value = next(line for line in lines if line.endswith("}")).split(" ", 3)
     payment = Payment.model_validate_json(value)
     assert (key, int(timestamp)) == (payment.commune, payment.occurred_at)
     assert int(partition) == partition_of(key.encode(), 4)
 
 
-def test_topics_exist_as_the_table_says(ran: System) -> None:
-    listed = json.loads(ran.quetma("topics", "list", "--json").stdout)
+def test_topics_exist_as_the_table_says(system: System) -> None:
+    listed = json.loads(system.quetma("topics", "list", "--json").stdout)
     assert all(row["found"] == row["partitions"] for row in listed)
-    assert ran.quetma("topics", "create").stdout == ""
+    assert system.quetma("topics", "create").stdout == ""
 
 
-def test_other_partitions_than_the_table_says_are_a_clear_error(ran: System) -> None:
-    done = ran.quetma("topics", "create", QUETMA_KAFKA__PARTITIONS="7")
+def test_other_partitions_than_the_table_says_are_a_clear_error(system: System) -> None:
+    done = system.quetma("topics", "create", QUETMA_KAFKA__PARTITIONS="7")
     assert done.returncode == 2
     assert "quetma.payments has 4 partitions, the table says 7" in done.stderr
     assert "QUETMA_KAFKA__PARTITIONS" in done.stderr

@@ -94,7 +94,7 @@ def test_stream() -> None:
 
 @pytest.mark.broker
 def test_end_to_end(tmp_path: Path) -> None:
-    paced = bench_end_to_end.measure("paced", ["--rate", "2000"], 4.0, tmp_path)
+    paced = bench_end_to_end.measure("paced", ["bac-giang", "--rate", "2000"], 2.0, tmp_path)
     check(paced, "paced", "demo", "broker", "stream", "serve", "produce")
     assert paced["exact"] is True
     assert paced["events"] == paced["exported"]

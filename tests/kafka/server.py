@@ -35,7 +35,12 @@ STOP_SECONDS = 20.0
 JVM_OPTIONS = [
     "-Xms128m",
     "-Xmx768m",
-    "-XX:+UseSerialGC",  # starts fast, and the tests' load is small
+    # All of these start fast; the tests' load is small, and Maven has checked the jars.
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+IgnoreUnrecognizedVMOptions",
+    "-XX:+UnlockDiagnosticVMOptions",
+    "-XX:-BytecodeVerificationRemote",
     "-XX:+ExitOnOutOfMemoryError",
     "-Djava.awt.headless=true",
     "-Dorg.apache.logging.log4j.level=WARN",  # log4j's default configuration: to the console

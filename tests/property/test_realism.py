@@ -224,7 +224,7 @@ def test_amounts_rounded_otherwise_are_seen():
         ("market_stall__amount_median_vnd", 52_000),
         ("hospital__copayment_share", 0.3),
         ("hospital__insured_share", 0.6),
-        ("ecommerce__amount_sigma", 1.0),
+        ("ecommerce__amount_sigma", 0.8),
     ],
 )
 def test_amounts_of_another_law_are_seen(key, value):
@@ -273,7 +273,8 @@ def test_bills_that_no_tariff_gives_are_seen(sector):
 @pytest.mark.parametrize("sector", [sector for sector in SECTORS if sector not in {"tuition", "income"}])
 def test_another_choice_is_seen(sector):
     value = getattr(span().scenario, sector).cashless.preference.value
-    wrong = held_against(**{f"{sector}__cashless__preference__value": value + 0.8})
+    other = value - 0.8 if sector == "electricity" else value + 0.8  # where nearly all pay cashless, more is no change
+    wrong = held_against(**{f"{sector}__cashless__preference__value": other})
     assert f"cashless share by count: {sector}" in failing(choice.shares(wrong, [sector]))
 
 

@@ -59,7 +59,7 @@ def test_the_same_seed_gives_the_same_bytes(seed):
 @given(st.lists(seeds, min_size=2, max_size=2, unique=True))
 def test_another_seed_gives_other_payments(pair):
     one, other = (wire(world(LIVELY, seed), 1) for seed in pair)
-    shared = set(one) & set(other)
+    shared = {value for value in set(one) & set(other) if value.endswith(b"}")}  # spoiled copies have no amounts
     assert len(shared) < len(one) / 100
 
 
