@@ -10,7 +10,7 @@ import importlib
 import os
 import sys
 from collections.abc import Collection
-from typing import Final
+from typing import Final, NoReturn
 
 import typer
 
@@ -57,11 +57,22 @@ def main() -> None:
         say(f"quetma: {error}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        # Not sys.exit: an interrupt that came within an exec, as dataclasses and typer use it, makes CPython end the
-        # process by SIGINT all the same. Everything has been closed on the way here.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(ExitCode.INTERRUPTED)
+        _end_interrupted()
+    except SystemExit as ended:  # typer makes one of an interrupt
+        if ended.code == ExitCode.INTERRUPTED:
+            _end_interrupted()
+        raise
+
+
+def _end_interrupted() -> NoReturn:
+    """End with the code of an interrupt, whatever was interrupted.
+
+    Not by sys.exit: an interrupt that came within an exec, as dataclasses and typer use it, makes CPython end the
+    process by SIGINT all the same. Everything has been closed on the way here.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(ExitCode.INTERRUPTED)
 
 
 def _no_options() -> None:
