@@ -118,6 +118,6 @@ def _summary(result: DemoResult) -> list[str]:
     quantiles = ", ".join(f"{name} {value} ms" for name, value in latency.items())
     return [
         *lines_of(result.verdict),
-        f"exported    {document['exported']:,} on /metrics; {set_aside}",
-        f"speed       {document['events_per_second']:,.0f} payments/s end to end; event→metric {quantiles}",
+        f"exported     {document['exported']:,} on /metrics; {set_aside}",
+        f"speed        {document['events_per_second']:,.0f} payments/s end to end; event→metric {quantiles}",
     ]

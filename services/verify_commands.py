@@ -48,10 +48,10 @@ def lines_of(verdict: Verdict) -> list[str]:
     payments, amount = verdict.payments, verdict.amount_vnd
     lines = [
         f"run {verdict.run}: {verdict.cells} cells",
-        f"payments    ledger {payments['ledger']:>18,}   aggregates {payments['aggregates']:>18,}",
-        f"VND         ledger {amount['ledger']:>18,}   aggregates {amount['aggregates']:>18,}",
+        f"payments     ledger {payments['ledger']:>18,}   aggregates {payments['aggregates']:>18,}",
+        f"VND          ledger {amount['ledger']:>18,}   aggregates {amount['aggregates']:>18,}",
     ]
-    lines += [f"{kind:<11} ledger {sides['ledger']:>18,}   {_found(sides)}" for kind, sides in verdict.faults.items()]
+    lines += [f"{kind:<12} ledger {sides['ledger']:>18,}   {_found(sides)}" for kind, sides in verdict.faults.items()]
     if verdict.exact:
         return [*lines, "exact: ledger = stream, to the payment and the đồng"]
     shown = verdict.mismatches[:SHOWN]
