@@ -179,8 +179,12 @@ async def test_each_row_is_sent_and_acknowledged_once_in_order_within_its_partit
 
 async def test_a_partition_has_one_batch_under_way_and_partitions_do_not_wait_for_each_other(make):
     bench, block = make(), block_of(places(500, 3))
-    async with bench.publisher as publisher:
+    bench.producer.may_answer.clear()
+    async with bench.publisher as publisher, asyncio.timeout(10):
         await publisher.send(block, 0, 500, bench.note)
+        while bench.producer.most_together < 3:  # noqa: ASYNC110  # all three under way, none answered: the fake counts
+            await asyncio.sleep(0.001)
+        bench.producer.may_answer.set()
         await publisher.flush()
     assert bench.producer.most_under_way == 1
     assert bench.producer.most_together == 3
