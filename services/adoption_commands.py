@@ -62,7 +62,7 @@ def adoption(
 
 def _drawn(shown: History, other: Other, *, as_png: bool) -> bytes:
     try:
-        from services.adoption_report.picture import Counterfactual, document_of, png_of, svg_of  # noqa: PLC0415
+        from services.adoption_report.picture import Counterfactual, document_of, png_of, svg_of  # noqa: PLC0415  # an extra
     except ImportError as error:
         fix = "install the extra quetma[pictures]: altair, vl-convert-python; --json without --out needs neither"
         raise BadInputError("pictures", f"{error.name} is not installed", fix) from None
