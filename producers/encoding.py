@@ -81,41 +81,33 @@ class PaymentText:
     def lines(self, payments: Payments, sequence: IntArray) -> list[bytes]:
         """Return the JSON of payments, one each."""
         tills = self._world.source_count
-        number = digits(sequence)
-        frame = pl.DataFrame(
-            {
-                "head": self._heads.gather(index(payments.source + tills * (payments.method == VIETQR))),
-                "id": number,
-                "sequence": number,
-                "middle": self._middle.gather(
-                    index(payments.method.astype(np.int64) * len(STATUSES) + payments.status)
-                ),
-                "amount": payments.amount_vnd,
-                "at": payments.occurred_at,
-                "source": payments.source,
-                "bill": payments.bill,
-            }
-        )
-        parts = [
-            pl.col("head"),
-            pl.col("id"),
+        head = self._heads.gather(index(payments.source + tills * (payments.method == VIETQR)))
+        middle = self._middle.gather(index(payments.method.astype(np.int64) * len(STATUSES) + payments.status))
+        number, amount, at = digits(sequence), _text(payments.amount_vnd), _text(payments.occurred_at)
+        text = pl.concat_str(
+            head,
+            number,
             pl.lit('","sequence":'),
-            pl.col("sequence"),
-            pl.col("middle"),
-            pl.col("amount").cast(pl.String),
+            number,
+            middle,
+            amount,
             pl.lit(',"occurred_at":'),
-            pl.col("at").cast(pl.String),
-        ]
-        if (payments.bill == NO_BILL).all():
-            parts.append(pl.lit("}"))
-        else:
-            prefix = pl.lit(self._bill_prefix).gather(pl.col("source"))
-            bill = pl.concat_str([pl.lit(',"bill_number":"'), prefix, pl.col("bill").cast(pl.String), pl.lit('"}')])
-            parts.append(pl.when(pl.col("bill") == NO_BILL).then(pl.lit("}")).otherwise(bill))
-        lines: list[bytes] = frame.select(pl.concat_str(parts).cast(pl.Binary)).to_series().to_list()
+            at,
+            self._end(payments),
+        )
+        lines: list[bytes] = pl.select(text.cast(pl.Binary)).to_series().to_list()
         self._add_notes(lines, payments)
         self._swap_accounts(lines, payments)
         return lines
+
+    def _end(self, payments: Payments) -> pl.Series:
+        """Return what closes each line: the bill number where there is one, and the brace."""
+        row = np.flatnonzero(payments.bill != NO_BILL)
+        prefix, number = self._bill_prefix.gather(index(payments.source[row])), _text(payments.bill[row])
+        bills = pl.select(pl.concat_str(pl.lit(',"bill_number":"'), prefix, number, pl.lit('"}'))).to_series()
+        place = np.zeros(len(payments), dtype=np.uint32)
+        place[row] = np.arange(1, len(row) + 1)
+        return pl.concat([pl.Series(["}"]), bills], rechunk=True).gather(pl.Series(place))
 
     def _add_notes(self, lines: list[bytes], payments: Payments) -> None:
         """Add to the few lines of which there is more to say."""
@@ -144,6 +136,10 @@ class PaymentText:
             f'"commune":"{world.places[cell.commune].id}","sector":"{cell.sector}",{account}'
             f'"payment_id":"{self._keys[source]}-'
         )
+
+
+def _text(numbers: IntArray) -> pl.Series:
+    return pl.Series(numbers).cast(pl.String)
 
 
 class PaymentEncoder:

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from producers.blocks import PaymentBlock
 from producers.simulation.calendar import Day
 from producers.simulation.columns import FAILED, IntArray
-from producers.simulation.world import World
-from schemas.events import METHODS, SCHEMA_VERSION, LedgerEntry, MethodTally, RunFaults
+from producers.simulation.world import CellSpec, World
+from schemas.events import METHODS, SCHEMA_VERSION, RunFaults
 
 MEASURES: Final = ("settled", "failed", "reversed", "amount_vnd", "reversed_vnd")
 """Fields of a tally, in the order of its columns here; the first three count the STATUSES."""
+_encode: Final = msgspec.json.Encoder().encode
 _WIDTH: Final = len(MEASURES)
 _VND_COLUMN: Final = np.array([MEASURES.index(name) for name in ("amount_vnd", "amount_vnd", "reversed_vnd")])
 """Of each status, the column that sums its VND; a failed payment adds none."""
@@ -61,25 +63,29 @@ class Ledger:
         changed, self._faults_changed = self._faults_changed, False
         return self._faults if changed else None
 
-    def changed_entries(self) -> Iterator[LedgerEntry]:
-        """Yield the entries that changed since the last call."""
+    def changed_entries(self) -> Iterator[tuple[str, bytes]]:
+        """Yield key and wire form of the entries that changed since the last call, as `LedgerEntry` has them."""
         changed, self._changed = self._changed, {}
         for day, flags in changed.items():
-            for cell in np.flatnonzero(flags).tolist():
-                yield self._entry(day, cell)
+            cells = np.flatnonzero(flags)
+            rows = self._days[day][cells].tolist()
+            for cell, by_method in zip(cells.tolist(), rows, strict=True):
+                yield self._entry(day.date.isoformat(), self._world.cells[cell], by_method)
 
-    def _entry(self, day: Day, cell: int) -> LedgerEntry:
-        spec = self._world.cells[cell]
-        return LedgerEntry.model_construct(  # what is counted here needs no checking, hundreds of times a second
-            schema_version=SCHEMA_VERSION,
-            run=self._run,
-            cell=spec.id,
-            commune=self._world.places[spec.commune].id,
-            sector=spec.sector,
-            day=day.date.isoformat(),
-            tallies={
-                method: MethodTally.model_construct(**dict(zip(MEASURES, row, strict=True)))
-                for method, row in zip(METHODS, self._days[day][cell].tolist(), strict=True)
+    def _entry(self, day: str, cell: CellSpec, by_method: list[list[int]]) -> tuple[str, bytes]:
+        """Return an entry, unchecked: it is counted here, and there are thousands a second."""
+        entry = {
+            "kind": "cell_day",
+            "schema_version": SCHEMA_VERSION,
+            "run": self._run,
+            "cell": cell.id,
+            "commune": self._world.places[cell.commune].id,
+            "sector": cell.sector,
+            "day": day,
+            "tallies": {
+                method: dict(zip(MEASURES, row, strict=True))
+                for method, row in zip(METHODS, by_method, strict=True)
                 if any(row)
             },
-        )
+        }
+        return f"{self._run}|{cell.id}|{day}", _encode(entry)

@@ -6,15 +6,16 @@ Accounts begin with SIM and banks are fictitious: none of these codes can move m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import repeat
 
 import numpy as np
+import polars as pl
 
 from producers.accounts import account_of
+from producers.bill_payloads import bill_payloads
 from producers.blocks import RecordBlock
+from producers.digits import digits
 from producers.encoding import bill_prefixes, partition_of
 from producers.sectors.sector import IssuedCodes
 from producers.simulation.columns import NO_BILL
@@ -33,10 +34,6 @@ MCC: dict[Sector, str] = {
     "ecommerce": "5964",
 }
 """Merchant category codes of ISO 18245: food stores, utilities, schools, hospitals, government, catalogue trade."""
-
-
-_Columns = tuple[list[str], Iterable[str], list[str], Iterable[str]]
-"""Of each code: itself, the text from it to the payload, the payload, and the text with the amount."""
 
 
 @dataclass(frozen=True)
@@ -66,40 +63,33 @@ class CodeEncoder:
 
     def block(self, issued: IssuedCodes) -> RecordBlock:
         """Encode codes: one record each, key: run and code, partition: that of the commune."""
-        codes, middles, payloads, amounts = self._bills(issued) if self._are_bills(issued) else self._counters(issued)
+        codes, shown = self._bills(issued) if _are_bills(issued) else self._counters(issued)
         begin = f'{{"schema_version":{SCHEMA_VERSION},"run":"{self._run}","code":"'
-        end = f',"issued_at":{issued.issued_at}}}'
-        rows = zip(codes, middles, payloads, amounts, strict=True)
-        values = [f'{begin}{code}{middle}{payload}"{vnd}{end}'.encode() for code, middle, payload, vnd in rows]
-        key = f"{self._run}|"
+        values = pl.concat_str(pl.lit(begin), codes, shown, pl.lit(f',"issued_at":{issued.issued_at}}}'))
+        key, value = pl.select(pl.concat_str(pl.lit(f"{self._run}|"), codes), value=values).cast(pl.Binary)
         return RecordBlock(
             topic=QR_CODES,
             partition=self._partition[self._world.commune_of_source[issued.source]],
-            key=[f"{key}{code}".encode() for code in codes],
-            value=values,
-            timestamp=[issued.issued_at] * len(values),
+            key=key.to_list(),
+            value=value.to_list(),
+            timestamp=[issued.issued_at] * len(value),
         )
 
-    def _are_bills(self, issued: IssuedCodes) -> bool:
-        return bool(len(issued.bill)) and issued.bill[0] != NO_BILL
-
-    def _bills(self, issued: IssuedCodes) -> _Columns:
+    def _bills(self, issued: IssuedCodes) -> tuple[pl.Series, pl.Series]:
+        """Return the codes of bills of one till, and what is shown there, payload and amount, as text."""
         till = self._till(int(issued.source[0]))
-        codes = [f"{till.prefix}{bill}" for bill in issued.bill.tolist()]
-        amounts = issued.amount_vnd.tolist()
-        payloads = till.template.dynamics(amounts, codes)
-        middle = f'{till.middle}dynamic","payload":"'
-        return codes, repeat(middle, len(codes)), payloads, [f',"amount_vnd":{amount}' for amount in amounts]
-
-    def _counters(self, issued: IssuedCodes) -> _Columns:
-        tills = [self._till(source) for source in issued.source.tolist()]
-        middles = [f'{till.middle}static","payload":"' for till in tills]
-        return (
-            [till.name for till in tills],
-            middles,
-            [till.template.static() for till in tills],
-            repeat("", len(tills)),
+        payloads = bill_payloads(till.template, issued.amount_vnd, till.prefix, issued.bill)
+        shown = pl.concat_str(
+            pl.lit(f'{till.middle}dynamic","payload":"'), payloads, pl.lit('","amount_vnd":'), digits(issued.amount_vnd)
         )
+        codes = pl.concat_str(pl.lit(till.prefix), digits(issued.bill))
+        return pl.select(codes).to_series(), pl.select(shown).to_series()
+
+    def _counters(self, issued: IssuedCodes) -> tuple[pl.Series, pl.Series]:
+        """Return the codes of counters, and what is shown there, as text."""
+        tills = [self._till(source) for source in issued.source.tolist()]
+        shown = [f'{till.middle}static","payload":"{till.template.static()}"' for till in tills]
+        return pl.Series([till.name for till in tills], dtype=pl.String), pl.Series(shown, dtype=pl.String)
 
     def _new_till(self, source: int) -> _Till:
         name = self._world.source_ids[source]
@@ -117,6 +107,10 @@ class CodeEncoder:
             mcc=MCC[cell.sector],
             merchant_name=_merchant(self._world.source_ids[source]),
         )
+
+
+def _are_bills(issued: IssuedCodes) -> bool:
+    return bool(len(issued.bill)) and issued.bill[0] != NO_BILL
 
 
 def _merchant(source: str) -> str:

@@ -32,7 +32,6 @@ from schemas.metrics import Metrics
 from schemas.scenario.hashing import scenario_hash
 from schemas.settings import Settings
 from schemas.topics import CELLS, LEDGER
-from schemas.types import Contract
 
 LEDGER_SECONDS = 2.0
 """Time between two writings of the ledger."""
@@ -139,9 +138,9 @@ class Production:
             version=self._version,
             scenario_hash=scenario_hash(world.scenario),
         )
-        cells = [(f"{cell.run}|{cell.cell}", cell) for cell in cell_records(world, self._plan.run)]
+        cells = [(f"{cell.run}|{cell.cell}", encode(cell)) for cell in cell_records(world, self._plan.run)]
         await self._send(publisher, _block(CELLS, cells, now))
-        await self._send(publisher, _block(LEDGER, [(self._plan.run, started)], now))
+        await self._send(publisher, _block(LEDGER, [(self._plan.run, encode(started))], now))
         await publisher.flush()
 
     async def _produce(self, publisher: Publisher, lag: StreamLag | None) -> None:
@@ -232,11 +231,9 @@ class Production:
             await self._write_ledger(publisher)
 
     async def _write_ledger(self, publisher: Publisher) -> None:
-        entries: list[tuple[str, Contract]] = [
-            (f"{entry.run}|{entry.cell}|{entry.day}", entry) for entry in self._ledger.changed_entries()
-        ]
+        entries = list(self._ledger.changed_entries())
         if (faults := self._ledger.changed_faults()) is not None:
-            entries.append((f"{faults.run}|faults|{faults.shard}", faults))
+            entries.append((f"{faults.run}|faults|{faults.shard}", encode(faults)))
         if entries:
             await self._send(publisher, _block(LEDGER, entries, time.time_ns() // 1_000_000))
 
@@ -244,13 +241,13 @@ class Production:
         await publisher.send(block, 0, len(block), _ignore)
 
 
-def _block(topic: str, records: Sequence[tuple[str, Contract]], at: int) -> RecordBlock:
-    """Return a block of single records for a topic of one partition."""
+def _block(topic: str, records: Sequence[tuple[str, bytes]], at: int) -> RecordBlock:
+    """Return a block of records, given as key and value, for a topic of one partition."""
     return RecordBlock(
         topic=topic,
         partition=np.zeros(len(records), dtype=np.int64),
         key=[key.encode() for key, _ in records],
-        value=[encode(record) for _, record in records],
+        value=[value for _, value in records],
         timestamp=[at] * len(records),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -72,6 +73,16 @@ def recount(paid: Iterable[Paid]) -> Counted:
     }
 
 
+def told(ledger: Ledger) -> list[LedgerEntry]:
+    """Return the entries that changed; each has the key and the wire form that its contract gives."""
+    entries = []
+    for key, value in ledger.changed_entries():
+        entries.append(LedgerEntry.model_validate_json(value))
+        assert json.loads(value) == json.loads(encode(entries[-1]))
+        assert key == f"{entries[-1].run}|{entries[-1].cell}|{entries[-1].day}"
+    return entries
+
+
 def counted(entries: list[LedgerEntry]) -> Counted:
     assert len({(entry.cell, entry.day) for entry in entries}) == len(entries)
     return {(entry.cell, entry.day): dict(entry.tallies) for entry in entries}
@@ -103,8 +114,8 @@ def test_any_division_of_acknowledgements_counts_the_same(listed, random):
     for block, chosen in slices:
         ledger.count(block, chosen)
         if random.random() < 0.3:
-            entries |= counted(list(ledger.changed_entries()))
-    entries |= counted(list(ledger.changed_entries()))
+            entries |= counted(told(ledger))
+    entries |= counted(told(ledger))
     assert entries == recount(
         (
             SMALL.cells[SMALL.cell_of_source[source]].id,
@@ -129,7 +140,7 @@ def test_a_simulation_is_counted_in_full():
             texts = (decode_payment(block.records.value[row]) for row in np.flatnonzero(block.is_payment).tolist())
             date = day.day.date.isoformat()
             paid += [(one.cell, date, one.method, one.status, one.amount_vnd) for one in texts]
-    entries = counted(list(ledger.changed_entries()))
+    entries = counted(told(ledger))
     assert entries == recount(paid)
     assert {day for _, day in entries} == {(DAY + n).date.isoformat() for n in range(3)}
 
@@ -137,13 +148,13 @@ def test_a_simulation_is_counted_in_full():
 def test_entries_are_those_that_changed_and_hold_everything_so_far():
     first = SECOND.first_source
     ledger = Ledger(SMALL, "r")
-    assert list(ledger.changed_entries()) == []
+    assert told(ledger) == []
     ledger.count(block_of(DAY, [(FIRST.first_source, 0, 0, 5_000), (first, 1, 0, 7_000)]), np.array([0, 1]))
-    assert {entry.cell for entry in ledger.changed_entries()} == {FIRST.id, SECOND.id}
-    assert list(ledger.changed_entries()) == []
+    assert {entry.cell for entry in told(ledger)} == {FIRST.id, SECOND.id}
+    assert told(ledger) == []
     ledger.count(block_of(DAY, [(first, 1, 0, 8_000), (first, 1, 1, 9_000), (first, 1, 2, 7_000)]), np.arange(3))
     ledger.count(block_of(DAY + 1, [(first, 0, 0, 1_000)]), np.array([0]))
-    assert list(ledger.changed_entries()) == [
+    assert told(ledger) == [
         LedgerEntry(
             schema_version=1,
             run="r",
@@ -163,7 +174,7 @@ def test_entries_are_those_that_changed_and_hold_everything_so_far():
 def test_rows_that_are_not_acknowledged_do_not_count():
     ledger = Ledger(SMALL, "r")
     ledger.count(block_of(DAY, [(0, 0, 0, 5_000), (0, 0, 0, 6_000), (0, 0, 0, 7_000)]), np.array([1]))
-    (entry,) = ledger.changed_entries()
+    (entry,) = told(ledger)
     assert entry.tallies == {"cash": MethodTally(settled=1, amount_vnd=6_000)}
 
 
@@ -172,7 +183,7 @@ def test_sums_are_exact_beyond_what_floats_hold():
     block = block_of(DAY, [(0, 0, 0, MAX_PAYMENT_VND - 1)] * 1000)
     for _ in range(1000):
         ledger.count(block, np.arange(1000))
-    (entry,) = ledger.changed_entries()
+    (entry,) = told(ledger)
     assert entry.tallies["cash"] == MethodTally(settled=10**6, amount_vnd=10**6 * (MAX_PAYMENT_VND - 1))
     assert 10**6 * (MAX_PAYMENT_VND - 1) > 2**53
 
@@ -184,12 +195,12 @@ def test_faults_are_told_when_there_are_more_and_all_of_them():
     assert ledger.changed_faults() is None
     ledger.count_faults(duplicates=2, late=1)
     ledger.count_faults(malformed=1, duplicates=1)
-    told = ledger.changed_faults()
-    assert told == RunFaults(schema_version=1, run="r", shard=FIRST.id, duplicates=3, malformed=1, late=1)
-    assert RunFaults.model_validate_json(encode(told)) == told
+    found = ledger.changed_faults()
+    assert found == RunFaults(schema_version=1, run="r", shard=FIRST.id, duplicates=3, malformed=1, late=1)
+    assert RunFaults.model_validate_json(encode(found)) == found
     assert ledger.changed_faults() is None
     ledger.count_faults(out_of_order=4)
-    assert ledger.changed_faults() == told.model_copy(update={"out_of_order": 4})
+    assert ledger.changed_faults() == found.model_copy(update={"out_of_order": 4})
 
 
 def test_shards_of_a_run_tell_their_faults_apart():

@@ -11,7 +11,6 @@ import pytest
 
 from schemas import qr
 from schemas.errors import BadInputError
-from schemas.qr.build import MAX_AMOUNT_VND, PayloadTemplate
 from schemas.qr.crc import crc16, seal
 from schemas.qr.profiles import RULES
 from schemas.qr.tlv import encode
@@ -485,35 +484,3 @@ def test_fictitious_banks_are_no_members_of_napas():
     assert qr.DEFAULT_BIN in qr.FICTITIOUS_BANKS
     assert all(len(bank) == 6 and bank.isascii() and bank.isdigit() for bank in qr.FICTITIOUS_BANKS)
     assert b"\r" not in BANKS.read_bytes()
-
-
-# -- many bills of one payee ---------------------------------------------------------------------------------
-
-
-def test_many_bills_are_what_each_alone_is():
-    template = PayloadTemplate(account="SIM0001", merchant_name="Điện lực An Giang", store_label="S1")
-    bills, amounts = (
-        [f"E001-{number:013d}" for number in range(1, 40)],
-        [10**number % 9_999_999 + 1 for number in range(39)],
-    )
-    expected = [template.dynamic(amount, bill) for amount, bill in zip(amounts, bills, strict=True)]
-    assert template.dynamics(amounts, bills) == expected
-    assert template.dynamics([], []) == []
-
-
-@pytest.mark.parametrize(
-    ("amounts", "bills"),
-    [
-        ([1, 0], ["a", "b"]),
-        ([1, True], ["a", "b"]),
-        ([1, 2], ["a", "bc"]),
-        ([1], ["a", "b"]),
-        ([1, 2], ["a", " "]),
-        ([1, 2], ["ấ", "a"]),
-        ([1, MAX_AMOUNT_VND + 1], ["a", "b"]),
-        ([1, 2], ["", ""]),
-    ],
-)
-def test_many_bills_refuse_what_each_alone_refuses(amounts, bills):
-    with pytest.raises(BadInputError):
-        PayloadTemplate(account="SIM0001").dynamics(amounts, bills)
