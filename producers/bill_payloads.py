@@ -53,12 +53,12 @@ def bill_payloads(template: PayloadTemplate, amount_vnd: IntArray, prefix: str, 
     sums = np.array(fixed, dtype=np.uint16)[size] ^ _added(amount_vnd, amount_tail) ^ _added(number, tail)
     columns = [
         pl.lit(front),
-        pl.Series(heads).gather(index(size)),
+        pl.Series(heads)[index(size)],
         digits(amount_vnd),
         pl.lit(f"{middle}{prefix}"),
         digits(number),
         pl.lit(end),
-        _hexadecimal().gather(index(sums)),
+        _hexadecimal()[index(sums)],
     ]
     return pl.select(pl.concat_str(columns)).to_series()
 

@@ -71,21 +71,22 @@ class PaymentText:
         self._keys = [source_key(run, id_) for id_ in world.source_ids]
         sources = range(world.source_count)
         plain = [self._head(source, None) for source in sources]
-        scanned = [self._head(s, account_of(world, s)) if world.is_counter[s] else plain[s] for s in sources]
-        self._heads = pl.Series([*plain, *scanned])
+        scanned, swapped = (
+            [self._head(s, account(world, s)) if world.is_counter[s] else plain[s] for s in sources]
+            for account in (account_of, stranger_of)
+        )
+        self._heads = pl.Series([*plain, *scanned, *swapped])
         self._bill_prefix = pl.Series(bill_prefixes(world))
         self._middle = pl.Series(
             [f',"method":"{method}","status":"{status}","amount_vnd":' for method in METHODS for status in STATUSES]
         )
 
-    def lines(self, payments: Payments, sequence: IntArray) -> list[bytes]:
-        """Return the JSON of payments, one each."""
-        tills = self._world.source_count
-        head = self._heads.gather(index(payments.source + tills * (payments.method == VIETQR)))
-        middle = self._middle.gather(index(payments.method.astype(np.int64) * len(STATUSES) + payments.status))
+    def lines(self, payments: Payments, sequence: IntArray) -> pl.Series:
+        """Return the JSON of payments, shape (n,)."""
+        middle = self._middle[index(payments.method.astype(np.int64) * len(STATUSES) + payments.status)]
         number, amount, at = digits(sequence), _text(payments.amount_vnd), _text(payments.occurred_at)
-        text = pl.concat_str(
-            head,
+        return _concatenated(
+            self._heads[index(self._head_numbers(payments))],
             number,
             pl.lit('","sequence":'),
             number,
@@ -93,39 +94,36 @@ class PaymentText:
             amount,
             pl.lit(',"occurred_at":'),
             at,
-            self._end(payments),
+            self._ends(payments),
         )
-        lines: list[bytes] = pl.select(text.cast(pl.Binary)).to_series().to_list()
-        self._add_notes(lines, payments)
-        self._swap_accounts(lines, payments)
-        return lines
 
-    def _end(self, payments: Payments) -> pl.Series:
-        """Return what closes each line: the bill number where there is one, and the brace."""
+    def _head_numbers(self, payments: Payments) -> IntArray:
+        """Return how each line begins: nobody's account, the till's own, or that of a stranger who swapped its code."""
+        tills, labels = self._world.source_count, payments.labels
+        number = np.asarray(payments.source + tills * (payments.method == VIETQR))
+        number[labels.row[labels.label == _FRAUD]] += tills
+        return number
+
+    def _ends(self, payments: Payments) -> pl.Series:
+        """Return what closes each line: the bill number, what more there is to say, the brace."""
         row = np.flatnonzero(payments.bill != NO_BILL)
-        prefix, number = self._bill_prefix.gather(index(payments.source[row])), _text(payments.bill[row])
-        bills = pl.select(pl.concat_str(pl.lit(',"bill_number":"'), prefix, number, pl.lit('"}'))).to_series()
-        place = np.zeros(len(payments), dtype=np.uint32)
-        place[row] = np.arange(1, len(row) + 1)
-        return pl.concat([pl.Series(["}"]), bills], rechunk=True).gather(pl.Series(place))
+        prefix, number = self._bill_prefix[index(payments.source[row])], _text(payments.bill[row])
+        bills = _concatenated(pl.lit(',"bill_number":"'), prefix, number, pl.lit('"}'))
+        ends = replaced(pl.repeat("}", len(payments), eager=True), row, bills)
+        row = payments.notes.row
+        plain = ends[index(row)].to_list()
+        noted = [f"{end[:-1]}{note}}}" for end, note in zip(plain, self._notes(payments), strict=True)]
+        return replaced(ends, row, pl.Series(noted, dtype=pl.String))
 
-    def _add_notes(self, lines: list[bytes], payments: Payments) -> None:
-        """Add to the few lines of which there is more to say."""
+    def _notes(self, payments: Payments) -> Iterator[str]:
+        """Yield what there is to say of the few payments of which there is more."""
         notes = payments.notes
-        columns = (notes.row, payments.source[notes.row], notes.reason, notes.attempt, notes.refers_to)
-        for row, source, reason, attempt, refers_to in zip(*(column.tolist() for column in columns), strict=True):
-            more = f',"failure_reason":"{FAILURE_REASONS[reason]}"' if reason != NOTHING else ""
-            more += f',"attempt":{attempt}' if attempt > 1 else ""
-            more += f',"refers_to":"{self._keys[source]}-{refers_to}"' if refers_to != NOTHING else ""
-            lines[row] = lines[row][:-1] + more.encode() + b"}"
-
-    def _swap_accounts(self, lines: list[bytes], payments: Payments) -> None:
-        """Let the payments that a swapped code led astray name the stranger's account."""
-        labels = payments.labels
-        for row in labels.row[labels.label == _FRAUD].tolist():
-            source = int(payments.source[row])
-            right, wrong = (of(self._world, source).encode() for of in (account_of, stranger_of))
-            lines[row] = lines[row].replace(right, wrong, 1)
+        columns = (payments.source[notes.row], notes.reason, notes.attempt, notes.refers_to)
+        for source, reason, attempt, refers_to in zip(*(column.tolist() for column in columns), strict=True):
+            text = f',"failure_reason":"{FAILURE_REASONS[reason]}"' if reason != NOTHING else ""
+            text += f',"attempt":{attempt}' if attempt > 1 else ""
+            text += f',"refers_to":"{self._keys[source]}-{refers_to}"' if refers_to != NOTHING else ""
+            yield text
 
     def _head(self, source: int, beneficiary: str | None) -> str:
         world, name = self._world, self._world.source_ids[source]
@@ -140,6 +138,19 @@ class PaymentText:
 
 def _text(numbers: IntArray) -> pl.Series:
     return pl.Series(numbers).cast(pl.String)
+
+
+def _concatenated(*texts: pl.Series | pl.Expr) -> pl.Series:
+    return pl.select(pl.concat_str(texts)).to_series()
+
+
+def replaced(texts: pl.Series, row: IntArray, by: pl.Series) -> pl.Series:
+    """Return texts, shape (n,), with others in the rows given."""
+    if not len(row):
+        return texts
+    place = np.arange(len(texts), dtype=np.uint32)
+    place[row] = len(texts) + np.arange(len(row))
+    return pl.concat([texts, by], rechunk=True)[pl.Series(place)]
 
 
 class PaymentEncoder:
@@ -189,7 +200,7 @@ class PaymentEncoder:
     def _block(self, day: DayOfPayments, sending: Transmission) -> PaymentBlock:
         payments, sequence = day.payments.take(sending.row), day.sequence[sending.row]
         communes = self._world.commune_of_source[payments.source]
-        values = self._text.lines(payments, sequence)
+        values: list[bytes] = self._text.lines(payments, sequence).cast(pl.Binary).to_list()
         for row in np.flatnonzero(sending.fault == MALFORMED).tolist():
             values[row] = spoiled(values[row])
         records = RecordBlock(

@@ -27,8 +27,6 @@ from producers.simulation.conditions import Conditions, ConditionsModel
 from producers.simulation.paying import pay
 from producers.simulation.world import World
 
-_RADIX_BITS = 16
-
 
 @dataclass(frozen=True)
 class DayOfPayments:
@@ -104,10 +102,7 @@ class ProvinceSimulation:
 
     def _day(self, today: AdoptionDay, yesterday: AdoptionDay | None) -> UnnumberedDay:
         conditions = self._conditions.on(today)
-        codes = (
-            *self._counter_codes(today, yesterday),
-            *(c for sector in self._sectors for c in sector.codes(today.day)),
-        )
+        codes = tuple(self._codes(today, yesterday)) if self._with_codes else ()
         payments = _in_order(self._pay(conditions), today.day)
         sequence, counts = _numbers(payments.source, self.world.source_count)
         notes = payments.notes
@@ -138,10 +133,8 @@ class ProvinceSimulation:
 
 
 def _in_order(payments: Payments, day: Day) -> Payments:
-    """Sort by time, ties as they stand; by radix, which is several times as fast as by comparison."""
-    within = payments.occurred_at - day.midnight_at
-    order = np.argsort(within.astype(np.uint16), kind="stable")
-    order = order[np.argsort((within >> _RADIX_BITS).astype(np.uint16)[order], kind="stable")]
+    """Sort by time, ties as they stand."""
+    order = _order_of(payments.occurred_at - day.midnight_at)
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     notes, labels = payments.notes, payments.labels
@@ -156,11 +149,20 @@ def _in_order(payments: Payments, day: Day) -> Payments:
 
 def _numbers(source: IntArray, sources: int) -> tuple[IntArray, IntArray]:
     """Number payments at their sources from 1; return the numbers, and how many each source has."""
-    order = np.argsort(source.astype(np.uint16), kind="stable")
-    if sources > 1 << _RADIX_BITS:
-        order = order[np.argsort((source >> _RADIX_BITS).astype(np.uint16)[order], kind="stable")]
     counts = np.bincount(source, minlength=sources)
     begin = np.cumsum(counts) - counts
     sequence = np.empty(len(source), dtype=np.int64)
-    sequence[order] = np.arange(len(source)) - begin[source[order]] + 1
+    sequence[_order_of(source)] = np.arange(1, len(source) + 1) - np.repeat(begin, counts)
     return sequence, counts
+
+
+def _order_of(keys: IntArray) -> IntArray:
+    """Return the stable order of keys from 0 to 2**31 - 1.
+
+    Each key goes into one word with its row: numpy sorts words at more than twice the speed at which it finds the
+    order of keys by radix.
+    """
+    bits = len(keys).bit_length()
+    words = (keys << bits) | np.arange(len(keys))
+    words.sort()
+    return words & ((1 << bits) - 1)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.record.default_records import DefaultRecordBatch
 
 from producers.batches import FilledBatch
 from producers.blocks import Headers, RecordBlock
@@ -58,6 +59,7 @@ class Publisher:
         self._producer = AIOKafkaProducer(
             bootstrap_servers=kafka.bootstrap_servers.split(","),
             acks="all",
+            compression_type="zstd",
             max_batch_size=settings.batch_bytes,
             max_request_size=8 * settings.batch_bytes,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
@@ -175,7 +177,7 @@ class Publisher:
 
     async def _build(self, part: _Slice, rows: IntArray) -> FilledBatch:
         """Return a batch of as many rows as it takes; compressing, the dearest part, goes on beside the loop."""
-        batch = FilledBatch(self._settings.batch_bytes)
+        batch = FilledBatch(self._settings.batch_bytes, DefaultRecordBatch.CODEC_ZSTD)
         count = batch.fill(part.block, rows.tolist(), self._probes(part, len(rows)))
         if not count:
             raise MessageSizeTooLargeError(f"a record of {len(part.block.value[rows[0]])} bytes")

@@ -6,6 +6,7 @@ In: a world, a pace, a publisher. Out: records on the topics, and a `Produced` s
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -89,6 +90,7 @@ class Production:
     async def run(self) -> Produced:
         """Produce; returns when everything sent is acknowledged and in the ledger."""
         begun = time.monotonic()
+        gc.freeze()  # the world stays: looking at it again and again for garbage took a tenth of the loop's time
         async with AsyncExitStack() as stack:
             publisher = await stack.enter_async_context(
                 Publisher(self._settings.kafka, self._settings.producer, self._metrics)

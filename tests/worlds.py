@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from producers.encoding import PaymentEncoder
 from producers.engine import ProvinceSimulation
 from producers.qr_codes import CodeEncoder
@@ -82,6 +84,11 @@ def scenario(changes: Mapping[str, Any] = FEW) -> Scenario:
 def world(changes: Mapping[str, Any] = FEW, seed: int = 57, shard: tuple[int, int] = (1, 1)) -> World:
     """The world of the scenario with changes."""
     return build_world(scenario(changes), seed, shard)
+
+
+def written(texts: pl.Series) -> list[bytes]:
+    """A column of texts as it goes over the wire."""
+    return texts.cast(pl.Binary).to_list()
 
 
 def wire(world: World, days: int, *, block: int = 10_000, run: str = "r", partitions: int = 4) -> list[bytes]:

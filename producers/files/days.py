@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import polars as pl
 
 from producers.encoding import PaymentEncoder, PaymentText
 from producers.engine import DayOfPayments
 from producers.files.formats import Format, Part, as_file, as_lines
 from producers.files.frames import PaymentFrames
 from producers.simulation.columns import IntArray
-from producers.simulation.transmission import transmit
+from producers.simulation.transmission import with_faults
 from producers.simulation.world import World
 from schemas.events import METHODS, STATUSES
 from schemas.tables import PAYMENTS, TRUTH
@@ -59,7 +60,7 @@ class DayFiles:
         day = labelled(self._world, day)
         if self._format == "jsonl":
             payments = as_lines(self._text.lines(day.payments, day.sequence))
-            truth = as_lines(self._records.truth(day).value)
+            truth = as_lines(pl.Series(self._records.truth(day).value, dtype=pl.Binary))
         else:
             payments = as_file(self._frames.payments(day), self._format)
             truth = as_file(self._frames.truth(day), self._format)
@@ -83,5 +84,4 @@ class DayFiles:
 
 def labelled(world: World, day: DayOfPayments) -> DayOfPayments:
     """Return a day with the labels of the faults of its way to Kafka, the same as `quetma produce` makes."""
-    _, payments = transmit(day.day, day.payments, day.sequence, world, world.scenario.stream_faults)
-    return replace(day, payments=payments)
+    return replace(day, payments=with_faults(day.payments, day.sequence, world, world.scenario.stream_faults))

@@ -53,6 +53,7 @@ def as_file(frame: pl.DataFrame, format_: Format) -> bytes:
     return buffer.getvalue()
 
 
-def as_lines(records: list[bytes]) -> bytes:
-    """Return the bytes of a file of JSON lines."""
-    return b"".join(line + b"\n" for line in records)
+def as_lines(records: pl.Series) -> bytes:
+    """Return the bytes of a file of JSON lines, shape (n,), of text or bytes."""
+    text: bytes = pl.select((records.cast(pl.String) + "\n").str.join("").cast(pl.Binary)).item()
+    return text

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from producers.accounts import account_of, stranger_of
@@ -61,37 +60,34 @@ class PaymentFrames:
         tills, ids = range(world.source_count), world.source_ids
         self._keys = pl.Series([f"{source_key(run, id_)}-" for id_ in ids])
         self._bills = pl.Series(bill_prefixes(world))
-        cells = [world.cells[cell] for cell in world.cell_of_source.tolist()]
+        cell = index(world.cell_of_source)
         self._source = repeating(ids)
-        self._cell = repeating(cell.id for cell in cells)
-        self._commune = repeating(world.places[cell.commune].id for cell in cells)
-        self._sector = pl.Series([cell.sector for cell in cells], dtype=pl.Enum(SECTORS))
-        # Behind the accounts of all tills those of the strangers, and behind them none.
-        self._account = repeating(
-            [*(account_of(world, s) for s in tills), *(stranger_of(world, s) for s in tills), None]
-        )
+        self._cell = repeating(cell.id for cell in world.cells)[cell]
+        self._commune = repeating(place.id for place in world.places)[index(world.commune_of_source)]
+        self._sector = pl.Series([cell.sector for cell in world.cells], dtype=pl.Enum(SECTORS))[cell]
+        # Behind the accounts of all tills those of the strangers.
+        self._account = repeating([*(account_of(world, s) for s in tills), *(stranger_of(world, s) for s in tills)])
 
     def payments(self, day: DayOfPayments) -> pl.DataFrame:
         """Return the payments of a day, shape (payments, 15), sorted by time."""
         payments, notes = day.payments, day.payments.notes
+        failed, again = notes.reason != NOTHING, notes.attempt > 1
         source = index(payments.source)
         columns = {
             "payment_id": self._ids(payments.source, day.sequence),
-            "source": self._source.gather(source),
-            "cell": self._cell.gather(source),
-            "commune": self._commune.gather(source),
-            "sector": self._sector.gather(source),
-            "beneficiary": self._account.gather(self._account_numbers(payments)),
+            "source": self._source[source],
+            "cell": self._cell[source],
+            "commune": self._commune[source],
+            "sector": self._sector[source],
+            "beneficiary": self._beneficiaries(payments),
             "sequence": day.sequence,
-            "method": METHOD_TEXTS.gather(index(payments.method)),
-            "status": _STATUSES.gather(index(payments.status)),
+            "method": METHOD_TEXTS[index(payments.method)],
+            "status": _STATUSES[index(payments.status)],
             "amount_vnd": payments.amount_vnd,
             "occurred_at": payments.occurred_at,
             "bill_number": self._bill_numbers(payments),
-            "failure_reason": _REASONS.gather(
-                index(_spread(len(payments), notes.row, notes.reason % len(_REASONS), len(_REASONS) - 1))
-            ),
-            "attempt": _ATTEMPTS.gather(index(_spread(len(payments), notes.row, notes.attempt, 1))),
+            "failure_reason": _placed(len(payments), notes.row[failed], _REASONS[index(notes.reason[failed])]),
+            "attempt": _placed(len(payments), notes.row[again], pl.Series(notes.attempt[again])),
             "refers_to": self._references(payments),
         }
         return pl.DataFrame({column.name: columns[column.name] for column in PAYMENTS.columns})
@@ -103,28 +99,28 @@ class PaymentFrames:
         source = index(till)
         columns = {
             "payment_id": self._ids(till, day.sequence[labels.row]),
-            "source": self._source.gather(source),
-            "commune": self._commune.gather(source),
-            "sector": self._sector.gather(source),
-            "label": _LABELS.gather(index(labels.label)),
+            "source": self._source[source],
+            "commune": self._commune[source],
+            "sector": self._sector[source],
+            "label": _LABELS[index(labels.label)],
             "occurred_at": payments.occurred_at[labels.row],
         }
         return pl.DataFrame({column.name: columns[column.name] for column in TRUTH.columns})
 
     def _ids(self, source: IntArray, sequence: IntArray) -> pl.Series:
-        return _joined(self._keys.gather(index(source)), sequence)
+        return _joined(self._keys[index(source)], sequence)
 
-    def _account_numbers(self, payments: Payments) -> pl.Series:
-        tills = self._world.source_count
+    def _beneficiaries(self, payments: Payments) -> pl.Series:
+        swapped = np.zeros(len(payments), dtype=bool)
+        swapped[payments.labels.row[payments.labels.label == _FRAUD]] = True
         scanned = (payments.method == VIETQR) & self._world.is_counter[payments.source]
-        number = np.where(scanned, payments.source, 2 * tills)
-        swapped = payments.labels.row[payments.labels.label == _FRAUD]
-        number[swapped] = payments.source[swapped] + tills
-        return index(number)
+        row = np.flatnonzero(scanned | swapped)
+        number = payments.source[row] + self._world.source_count * swapped[row]
+        return _placed(len(payments), row, self._account[index(number)])
 
     def _bill_numbers(self, payments: Payments) -> pl.Series:
         row = np.flatnonzero(payments.bill != NO_BILL)
-        prefix = self._bills.gather(index(payments.source[row]))
+        prefix = self._bills[index(payments.source[row])]
         return _placed(len(payments), row, _joined(prefix, payments.bill[row]))
 
     def _references(self, payments: Payments) -> pl.Series:
@@ -137,11 +133,10 @@ class PaymentFrames:
 METHOD_TEXTS = pl.Series(METHODS, dtype=pl.Enum(METHODS))
 _STATUSES = pl.Series(STATUSES, dtype=pl.Enum(STATUSES))
 _LABELS = pl.Series(TRUTH_LABELS, dtype=pl.Enum(TRUTH_LABELS))
-_REASONS = pl.Series([*FAILURE_REASONS, None], dtype=pl.Enum(FAILURE_REASONS))  # the last, -1, is none
-_ATTEMPTS = pl.Series([None, None, *range(2, 10)], dtype=pl.Int64)
+_REASONS = pl.Series(FAILURE_REASONS, dtype=pl.Enum(FAILURE_REASONS))
 
 
-def repeating(texts: Iterable[str | None]) -> pl.Series:
+def repeating(texts: Iterable[str]) -> pl.Series:
     """Return a column of few different texts, to gather from."""
     return pl.Series(list(texts), dtype=pl.Categorical)
 
@@ -150,15 +145,6 @@ def _joined(prefix: pl.Series, numbers: IntArray) -> pl.Series:
     return prefix + digits(numbers)
 
 
-def _spread(length: int, row: IntArray, values: IntArray, otherwise: int) -> npt.NDArray[np.uint32]:
-    """Return a column that has values in some rows."""
-    column = np.full(length, otherwise, dtype=np.uint32)
-    column[row] = values
-    return column
-
-
-def _placed(length: int, row: IntArray, texts: pl.Series) -> pl.Series:
-    """Return a column that has texts in some rows, and nothing elsewhere."""
-    number = np.full(length, len(texts), dtype=np.uint32)
-    number[row] = np.arange(len(row))
-    return pl.concat([texts, pl.Series([None], dtype=pl.String)], rechunk=True).gather(index(number))
+def _placed(length: int, row: IntArray, values: pl.Series) -> pl.Series:
+    """Return a column that has values in some rows, and nothing elsewhere."""
+    return values.clear(length).scatter(index(row), values)

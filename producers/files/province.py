@@ -77,10 +77,10 @@ class ProvinceFrames:
         count, amount = tallies.count[cell, method], tallies.amount_vnd[cell, method]
         columns = {
             "day": _dates(day, len(cell)),
-            "cell": self._cells.gather(index(cell)),
-            "commune": self._cell_communes.gather(index(cell)),
-            "sector": self._cell_sectors.gather(index(cell)),
-            "method": METHOD_TEXTS.gather(index(method)),
+            "cell": self._cells[index(cell)],
+            "commune": self._cell_communes[index(cell)],
+            "sector": self._cell_sectors[index(cell)],
+            "method": METHOD_TEXTS[index(method)],
             "settled": count[:, SETTLED],
             "failed": count[:, FAILED],
             "reversed": count[:, REVERSED],

@@ -39,11 +39,23 @@ class AliasTable:
             distribution: which distribution each draw is from, shape (n,), or one for all.
             uniform: draws in [0, 1), shape (n,).
         """
-        size = self._size[distribution]
+        return self._drawn(self._size[distribution], self._begin[distribution], uniform)
+
+    def draw_in_turn(self, counts: IntArray, uniform: FloatArray) -> IntArray:
+        """Return outcomes of one distribution after the other.
+
+        Args:
+            counts: how many draws of each distribution, shape (distributions,), n in all.
+            uniform: draws in [0, 1), shape (n,).
+        """
+        return self._drawn(np.repeat(self._size, counts), np.repeat(self._begin, counts), uniform)
+
+    def _drawn(self, size: IntArray, begin: IntArray, uniform: FloatArray) -> IntArray:
         scaled = uniform * size
-        column = np.minimum(scaled.astype(np.int64), size - 1)
-        place = self._begin[distribution] + column
-        return np.where(scaled - column < self._keep[place], column, self._alias[place])
+        column = scaled.astype(np.int64)  # below the size, however it is rounded: no draw is above 1 - 2**-53
+        place = begin + column
+        scaled -= column
+        return np.where(scaled < self._keep.take(place), column, self._alias.take(place))
 
 
 def _vose(scaled: FloatArray) -> tuple[FloatArray, IntArray]:

@@ -46,17 +46,15 @@ class MarketStalls:
 
     def demand(self, conditions: Conditions) -> Demand:
         """Return the purchases of a day at all stalls, market by market."""
-        drawn = [self._draw(cell, conditions) for cell in self._cells]
-        counts = [len(normal) for normal, _ in drawn]
-        if not sum(counts):
+        begun = [self._begun(cell, conditions) for cell in self._cells]
+        counts = np.array([count for _, count in begun], dtype=np.int64)
+        if not counts.any():
             return no_demand()
-        normal = np.concatenate([normal for normal, _ in drawn])
-        uniform = np.concatenate([uniform for _, uniform in drawn], axis=1)
-        market = np.repeat(np.arange(len(counts)), counts)
-        hour = self._hours.draw(market, uniform[_HOUR])
+        normal, uniform = _draws(begun)
+        hour = self._hours.draw_in_turn(counts, uniform[_HOUR])
         at = conditions.day.midnight_at + hour * HOUR_MS + (uniform[_MINUTE] * HOUR_MS).astype(np.int64)
         return Demand(
-            source=self._first[market] + self._stalls.draw(market, uniform[_STALL]),
+            source=np.repeat(self._first, counts) + self._stalls.draw_in_turn(counts, uniform[_STALL]),
             occurred_at=at,
             amount_vnd=rounded_amounts(normal, self._parameters),
             bill=np.full(len(normal), NO_BILL, dtype=np.int64),
@@ -68,15 +66,26 @@ class MarketStalls:
         """Yield nothing: there are no bills."""
         return iter(())
 
-    def _draw(self, cell: CellSpec, conditions: Conditions) -> tuple[FloatArray, FloatArray]:
-        """Draw a market's day: a normal and uniforms, shape (n,) and (_DRAWS, n), of each purchase."""
+    def _begun(self, cell: CellSpec, conditions: Conditions) -> tuple[np.random.Generator, int]:
+        """Draw how many purchases a market's day brings; return the generator that draws them, and their number."""
         rule, day = self._parameters, conditions.day
         random = generator(self._world.seed, cell.id, "purchases", day=day.number)
         effect = random.gamma(rule.day_shape.value) / rule.day_shape.value
         mean = cell.sources * cell.payments_per_source_day * self._world.scenario.scale.value
         mean *= rule.weekday.value[day.weekday] * float(conditions.demand_factor[self._place[cell.id]])
-        count = int(random.poisson(mean * effect))
-        return random.standard_normal(count), random.random((_DRAWS, count))
+        return random, int(random.poisson(mean * effect))
+
+
+def _draws(begun: list[tuple[np.random.Generator, int]]) -> tuple[FloatArray, FloatArray]:
+    """Draw a normal and uniforms of each purchase, market by market, shape (n,) and (_DRAWS, n)."""
+    total = sum(count for _, count in begun)
+    normal, uniform, begin = np.empty(total), np.empty((_DRAWS, total)), 0
+    for random, count in begun:
+        end = begin + count
+        random.standard_normal(out=normal[begin:end])
+        uniform[:, begin:end] = random.random((_DRAWS, count))
+        begin = end
+    return normal, uniform
 
 
 def rounded_amounts(normal: FloatArray, rule: StallParameters) -> IntArray:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterable
 import numpy as np
 
 from producers.simulation.calendar import Day, day_numbers
-from producers.simulation.columns import Demand, join_demand, take_demand
+from producers.simulation.columns import Demand, join_demand, slice_demand, take_demand
 
 
 class Periods:
@@ -42,5 +42,5 @@ class Periods:
         demand, first, begins = self._open[period]
         place = day.number - first.number
         if not 0 <= place < len(begins) - 1:
-            return take_demand(demand, slice(0, 0))
-        return take_demand(demand, slice(begins[place], begins[place + 1]))
+            return slice_demand(demand, slice(0))
+        return slice_demand(demand, slice(begins[place], begins[place + 1]))

@@ -108,7 +108,7 @@ class AdoptionModel:
             day,
             adults=self._counted(people.in_commune),
             eligible=self._counted(people.eligible.sum(axis=1)),
-            active=self._counted(people.active.sum(axis=1)),
+            active=self._counted(people.active_in_commune),
             reached=self._counted(people.visited),
             stalls=self._counted(stalls.stalls),
             showing=self._counted(stalls.showing),

@@ -92,7 +92,7 @@ class Payments:
 
     def dense(self, rows: IntArray) -> dict[str, Any]:
         """Return some rows of the columns that have a value for each payment, by name."""
-        return {name: getattr(self, name)[rows] for name in DENSE}
+        return {name: getattr(self, name).take(rows) for name in DENSE}
 
     def take(self, rows: IntArray) -> Payments:
         """Return some rows, in their order; what notes refer to keeps its number."""
@@ -130,8 +130,16 @@ def join_demand(parts: Iterable[Demand]) -> Demand:
     return Demand(**columns, luck=np.concatenate([part.luck for part in listed], axis=1))
 
 
-def take_demand(demand: Demand, rows: IntArray | BoolArray | slice) -> Demand:
-    """Return some rows of demand."""
+def take_demand(demand: Demand, rows: IntArray | BoolArray) -> Demand:
+    """Return some rows of demand: in the order that their numbers stand in, or those that are marked."""
+    if rows.dtype == bool:
+        rows = np.flatnonzero(rows)
+    columns: dict[str, Any] = {name: getattr(demand, name).take(rows) for name in DEMAND}
+    return Demand(**columns, luck=demand.luck.take(rows, axis=1))
+
+
+def slice_demand(demand: Demand, rows: slice) -> Demand:
+    """Return some rows of demand that follow each other, without copying them."""
     columns: dict[str, Any] = {name: getattr(demand, name)[rows] for name in DEMAND}
     return Demand(**columns, luck=demand.luck[:, rows])
 

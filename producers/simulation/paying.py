@@ -91,11 +91,12 @@ def pay(demand: Demand, rule: Rule, life: PaymentLife, world: World, conditions:
 
 def probability(demand: Demand, rule: Rule, world: World, conditions: Conditions) -> FloatArray:
     """Return the probability that each payment is cashless, outages aside."""
-    commune = world.commune_of_source[demand.source]
+    commune, source = world.commune_of_source, demand.source
     able = 1 - (1 - conditions.active_share) ** rule.payers
+    possible, moved = able[commune] * conditions.accepts, conditions.choice_logits[commune]  # by till: they are fewer
     amount = np.log(demand.amount_vnd / REFERENCE_VND)
-    odds = rule.preference + rule.slope * amount + conditions.choice_logits[commune]
-    chance = able[commune] * conditions.accepts[demand.source] / (1 + np.exp(-odds))
+    odds = rule.preference + rule.slope * amount + moved.take(source)
+    chance = possible.take(source) / (1 + np.exp(-odds))
     return np.where(np.isnan(demand.given), chance, demand.given)
 
 

@@ -52,7 +52,10 @@ def live(first: Payments, luck: FloatArray, failure_rate: float, life: PaymentLi
     attempts = _Attempts(first, life, conditions)
     attempts.fail(failed, further(luck[0, failed], DRAWS_PER_ATTEMPT * life.max_attempts.value), failure_rate)
     attempts.reverse(undone, further(luck[0, undone], 1)[0])
-    return _with_fraud(attempts.payments(), attempts.purchase(), luck, conditions)
+    payments = attempts.payments()
+    if conditions.swapped is None:
+        return payments
+    return _with_fraud(payments, attempts.purchase(), luck, conditions.swapped)
 
 
 @dataclass
@@ -177,19 +180,17 @@ class _Attempts:
         return np.minimum(np.rint(at).astype(np.int64), self._last_ms)
 
 
-def _with_fraud(payments: Payments, purchase: IntArray, luck: FloatArray, conditions: Conditions) -> Payments:
+def _with_fraud(payments: Payments, purchase: IntArray, luck: FloatArray, swapped: FloatArray) -> Payments:
     """Label the payments whose payers scanned a swapped code, in all their attempts, and what became of them.
 
     Args:
         payments: first attempts, and behind them all that followed.
         purchase: of each payment, the row of its first attempt.
         luck: shape (LUCK, n), the first attempts' own draws.
-        conditions: of the day.
+        swapped: chance that a scanned code is a stranger's, by till.
     """
-    if conditions.swapped is None:
-        return payments
     count = luck.shape[1]
-    chance = conditions.swapped[payments.source[:count]]
+    chance = swapped[payments.source[:count]]
     scanned = np.flatnonzero((payments.method[:count] == VIETQR) & (chance > 0))
     misled = np.zeros(count, dtype=bool)
     misled[scanned] = further(luck[1, scanned], 1)[0] < chance[scanned]

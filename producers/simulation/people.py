@@ -31,6 +31,7 @@ class People:
         self._households = population.households
         self.in_commune = population.adults.sum(axis=1)
         """Adults, by commune."""
+        self._whole = np.maximum(self.in_commune, 1.0)
         ceiling = population.adults * rates.eligible_ceiling.value
         self._never = population.adults - (ceiling if adoption.deterministic else np.floor(ceiling))
         self._count = np.empty((4, *population.adults.shape))
@@ -39,6 +40,8 @@ class People:
         self._hazard[_LAPSING] = rates.lapse.value / YEAR_DAYS
         self.adults = population.adults
         self.active = population.active
+        self.active_in_commune = self.active.sum(axis=1)
+        """Active adults, by commune."""
         self._outside = population.adults - population.eligible
         self._unreached = population.eligible - population.active
         self._reached = np.zeros_like(self.active)
@@ -54,7 +57,7 @@ class People:
     @property
     def active_share(self) -> FloatArray:
         """F, by commune."""
-        return np.asarray(self.active.sum(axis=1) / np.maximum(self.in_commune, 1.0))
+        return np.asarray(self.active_in_commune / self._whole)
 
     def step(self, using_share: FloatArray, forces: Forces, visits: Visits | None, chance: Chance) -> None:
         """Move to the next day.
@@ -71,6 +74,7 @@ class People:
         if visits or self.visited.any():
             entering = self._teams(entering, visits, chance)
         self._unreached = self._unreached + entering
+        self.active_in_commune = self.active.sum(axis=1)
 
     def _move(self, chance: Chance) -> FloatArray:
         """Move all by themselves; return who comes to be eligible and inactive."""

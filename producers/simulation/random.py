@@ -33,9 +33,8 @@ def generator(seed: int, *names: str, day: int = 0) -> np.random.Generator:
     The Philox key is (seed, hash of the names); the day is the highest word of its counter, so that no two
     days overlap before 2**192 draws.
     """
-    counter = np.array([0, 0, 0, day & U64], dtype=np.uint64)
-    key = np.array([seed & U64, _key(*names)], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(_Key(key), counter=counter))  # type: ignore[arg-type]  # any ISeedSequence
+    philox = np.random.Philox(_seed(seed, *names), counter=_counter(day))  # type: ignore[arg-type]  # any ISeedSequence
+    return np.random.Generator(philox)
 
 
 class _Key(ISeedSequence):
@@ -47,6 +46,17 @@ class _Key(ISeedSequence):
     def generate_state(self, n_words: int, dtype: Any = np.uint64) -> npt.NDArray[np.uint64]:
         """Return the key."""
         return self._words
+
+
+@lru_cache(maxsize=65_536)
+def _seed(seed: int, *names: str) -> _Key:
+    return _Key(np.array([seed & U64, _key(*names)], dtype=np.uint64))
+
+
+@lru_cache(maxsize=64)
+def _counter(day: int) -> npt.NDArray[np.uint64]:
+    """Return the counter with which a day begins; Philox takes a copy of it."""
+    return np.array([0, 0, 0, day & U64], dtype=np.uint64)
 
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)

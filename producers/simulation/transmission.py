@@ -55,15 +55,29 @@ def transmit(
     Returns:
         The transmission, and the payments with the labels of the faults.
     """
+    hit, fault, draw = _hit(payments, sequence, world, faults)
+    wait = -np.log1p(-further(draw, 1)[0])
+    sent = payments.occurred_at[hit] + np.rint(1000 * _delay(fault, wait, faults)).astype(np.int64)
+    sent = np.minimum(sent, (day + 1).midnight_at - 1)
+    return _merged(payments.occurred_at, hit, fault, sent), _labelled(payments, hit, fault)
+
+
+def with_faults(payments: Payments, sequence: IntArray, world: World, faults: StreamFaults) -> Payments:
+    """Return payments with the labels that :func:`transmit` gives them."""
+    hit, fault, _ = _hit(payments, sequence, world, faults)
+    return _labelled(payments, hit, fault)
+
+
+def _hit(
+    payments: Payments, sequence: IntArray, world: World, faults: StreamFaults
+) -> tuple[IntArray, SmallArray, FloatArray]:
+    """Return the rows that meet a fault, which one, and the draws that decided it."""
     rates = np.cumsum([getattr(faults, name).value for name in _RATES])
     keys = (world.till_of_source[payments.source] << SEQUENCE_BITS) + sequence
     draw = keyed(world.seed, "stream faults", keys)
     hit = np.flatnonzero(draw < rates[-1])
-    fault = (np.searchsorted(rates, draw[hit], side="right") + 1).astype(np.int8)
-    wait = -np.log1p(-further(draw[hit], 1)[0])
-    sent = payments.occurred_at[hit] + np.rint(1000 * _delay(fault, wait, faults)).astype(np.int64)
-    sent = np.minimum(sent, (day + 1).midnight_at - 1)
-    return _merged(payments.occurred_at, hit, fault, sent), _labelled(payments, hit, fault)
+    draw = draw[hit]
+    return hit, (np.searchsorted(rates, draw, side="right") + 1).astype(np.int8), draw
 
 
 _RATES: Final = ("duplicate_rate", "out_of_order_rate", "late_rate", "malformed_rate")

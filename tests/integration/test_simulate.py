@@ -31,6 +31,7 @@ from schemas.scenario.hashing import scenario_hash
 from schemas.tables import TABLES
 from tests.small import SMALL, small
 from tests.system import run_quetma
+from tests.worlds import written
 
 DAYS = 5
 DEADLINE_SECONDS = 60.0
@@ -74,7 +75,7 @@ def test_lines_are_those_that_go_over_the_wire(runs):
         payments, truth = (
             (runs["jsonl"].path / t / f"{day.day.date}.jsonl").read_bytes() for t in ("payments", "truth")
         )
-        assert payments.splitlines() == text.lines(day.payments, day.sequence)
+        assert payments.splitlines() == written(text.lines(day.payments, day.sequence))
         assert truth.splitlines() == records.truth(labelled(world, day)).value
 
 

@@ -42,7 +42,7 @@ from schemas.qr import FICTITIOUS_BANKS
 from schemas.topics import PAYMENTS, QR_CODES, TRUTH
 from schemas.types import MAX_PAYMENT_VND, MAX_TIME_MS, MIN_TIME_MS
 from tests.province_days import CLEAN, FAULTY, TROUBLED, Row, in_order, rows_of, sent
-from tests.worlds import codes, wire, world
+from tests.worlds import codes, wire, world, written
 
 FRAUD = [{"id": "test", "kind": "fraud_wave", "start": dt.date(2025, 10, 1), "end": dt.date(2026, 11, 17)}]
 FRAUD[0] |= {"stalls": {"value": 0.5, "source": "assumed"}, "source": "assumed"}
@@ -128,7 +128,7 @@ def day_of(table: list[tuple[int, ...]], first: int) -> DayOfPayments:
 def test_the_text_is_what_the_model_writes(table, first):
     day = day_of(table, first)
     models = [expected(source, row, "run-1") for source, row in rows_of(day)]
-    lines = PaymentText(SMALL, "run-1").lines(day.payments, day.sequence)
+    lines = written(PaymentText(SMALL, "run-1").lines(day.payments, day.sequence))
     assert lines == [encode(model) for model in models]
     assert [Payment.model_validate_json(line) for line in lines] == models
 
@@ -237,7 +237,7 @@ def test_copies_and_payments_held_back_are_records_of_their_payments():
     encoder, spoilt = PaymentEncoder(troubled, "r", 4), 0
     for one in ProvinceSimulation(troubled).days(2):
         day, sending = sent(troubled, one)
-        text = PaymentText(troubled, "r").lines(day.payments, day.sequence)
+        text = written(PaymentText(troubled, "r").lines(day.payments, day.sequence))
         blocks = list(encoder.blocks(day, sending, 30))
         joined = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in ("sent_at", "fault")}
         assert joined["sent_at"].tolist() == sending.sent_at.tolist()
@@ -288,7 +288,7 @@ def test_the_truth_tells_each_label_of_its_payment():
 
 
 def lines_of(of, day: DayOfPayments) -> list[bytes]:
-    return PaymentText(of, "r").lines(day.payments, day.sequence)
+    return written(PaymentText(of, "r").lines(day.payments, day.sequence))
 
 
 def test_a_day_without_labels_has_no_truth():

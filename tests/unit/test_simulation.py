@@ -171,6 +171,10 @@ def test_every_counter_and_every_stall_that_shows_a_code_puts_it_up_once():
     assert len(up) > first
 
 
+def test_codes_that_are_not_wanted_are_not_made():
+    assert [one.codes for one in ProvinceSimulation(world(), codes=False).days(2)] == [(), ()]
+
+
 def test_nobody_scans_a_code_that_is_not_up():
     small = world(FEW | {"adoption.stalls.innovation.value": 8.0, "market_stall.payments_per_stall_day.value": 30.0})
     up: set[int] = set()

@@ -22,6 +22,7 @@ from producers.simulation.transmission import (
     PLAIN,
     Transmission,
     transmit,
+    with_faults,
 )
 from schemas.events import TRUTH_LABELS
 from schemas.scenario.payment_life import StreamFaults
@@ -50,6 +51,9 @@ def sending_of(count: int, rule: StreamFaults, *, at: np.ndarray | None = None, 
     payments = payments_of(source, times, same, same * NO_BILL, same * 0)
     sending, labelled = transmit(TODAY, payments, number, replace(SMALL, seed=seed), rule)
     assert labelled.labels.row.tolist() == sorted(labelled.labels.row.tolist())
+    alone = with_faults(payments, number, replace(SMALL, seed=seed), rule)
+    assert (alone.labels.row == labelled.labels.row).all()
+    assert (alone.labels.label == labelled.labels.label).all()
     told = [TRUTH_LABELS[label] for label in labelled.labels.label.tolist()]
     found = {
         int(row): FAULTS[fault - 1] for row, fault in zip(sending.row, sending.fault.tolist(), strict=True) if fault
