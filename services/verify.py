@@ -27,6 +27,18 @@ HOURLY = b"|hour|"
 _decode = msgspec.json.Decoder().decode
 
 
+class _Progress(msgspec.Struct, order=True, gc=False):
+    """How far an adoption record is, compared field by field."""
+
+    revision: int
+    duplicates: int = 0
+    late: int = 0
+    final: bool = False
+
+
+_progress = msgspec.json.Decoder(_Progress).decode
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What verification found. Payments are all of them, failed ones and reversals included, and no copies.
@@ -100,8 +112,9 @@ async def _verify_once(servers: str, run: str | None) -> Verdict:
     # The aggregates first: the ledger may be ahead of them, never behind what was acknowledged before.
     for topics in ((ADOPTION_MARKET, ADOPTION_COMMUNE), (LEDGER,)):
         async for record in read_all(servers, topics):
-            if HOURLY not in record.key:
-                newest[record.topic.encode() + b"|" + record.key] = record.value
+            place = record.topic.encode() + b"|" + record.key
+            if HOURLY not in record.key and (record.topic == LEDGER or is_newer(record.value, newest.get(place))):
+                newest[place] = record.value
     documents = [_decode(value) for value in newest.values()]
     for document in documents:
         if document.get("kind") == "run_started":
@@ -119,6 +132,14 @@ async def _verify_once(servers: str, run: str | None) -> Verdict:
         faults=faults,
         spoiled=await count_spoiled(servers, chosen) if faults["malformed"] else 0,
     )
+
+
+def is_newer(record: bytes, known: bytes | None) -> bool:
+    """Return whether an adoption record is as far as the one known.
+
+    The last one need not be: what a worker has told that was paused, or cut off, may land after its successor's.
+    """
+    return known is None or _progress(record) >= _progress(known)
 
 
 def compare(

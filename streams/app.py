@@ -1,14 +1,16 @@
-"""The stream worker: Faust's agent and timers around pure partitions.
+"""The stream worker: Faust's agent and timers around pure owners of partitions.
 
 In: ``quetma.payments``, in chunks. Out: adoption by market and commune, dead letters, the state's changelog.
-Each worker folds in memory, and a few times a second writes what changed and waits for it to be acknowledged;
-only then may offsets be committed. At-least-once commits and offsets inside the state make it exact.
+What is done when is decided by `streams.protocol`: here its commands are executed, and it is told what came of them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
+from collections import deque
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,12 +24,14 @@ from yarl import URL
 from schemas.errors import ExitCode, QuetmaError
 from schemas.metrics import Metrics
 from schemas.settings import Settings
-from schemas.topics import DEAD_LETTERS, PAYMENTS, STATE_TABLE, STREAM_GROUP
+from schemas.topics import DEAD_LETTERS, PAYMENTS, STATE_CHANGELOG, STATE_TABLE, STREAM_GROUP
 from streams.chunks import SCHEME, Chunk, ChunkApp, ChunkScheduler, ChunkSchema, StateTable
 from streams.counts import PartitionCounts
 from streams.fold import DeadLetter, PartitionState
-from streams.offsets import first_offset
-from streams.partitions import Flush, Partition
+from streams.lineage import Recovered, claim_of
+from streams.offsets import first_offset, records_to_end
+from streams.partitions import Partition
+from streams.protocol import CatchUp, Claim, Command, Commands, Commit, Count, Look, Owner, Refresh, Seek, Write
 from streams.registry import CellRegistry
 
 CHUNKS_WAITING = 4
@@ -59,12 +63,15 @@ class StreamWorker:
         self._partition_count = partitions
         self._choose = DefaultPartitioner()
         self._metrics = metrics
-        self._partitions: dict[int, Partition] = {}
+        self._owners: dict[int, Owner[Partition]] = {}
+        self._changelog_ends: dict[int, int] = {}
+        self._claimant = f"{socket.gethostname()} {os.getpid()}"
         self._durable: dict[int, int] = {}
         self._registry = CellRegistry(servers)
         self._flushing = asyncio.Lock()
         self._started = time.monotonic()
         self._awake_at: float | None = None
+        self._settles_at: float | None = None
         self.app = self._create_app(servers, data_dir, partitions)
         self._table = StateTable(
             self.app,
@@ -119,59 +126,90 @@ class StreamWorker:
         return bool(self._choose(commune.encode(), numbers, numbers) == number)
 
     def _states(self) -> list[PartitionState]:
-        return [partition.fold.state for partition in list(self._partitions.values())]
+        partitions = [owner.partition for owner in list(self._owners.values())]
+        return [partition.fold.state for partition in partitions if partition is not None]
 
     def _end_of(self, number: int) -> int | None:
         end: int | None = self.app.consumer.highwater(TP(PAYMENTS, number))
         return end
 
-    def _open(self, numbers: set[int]) -> dict[int, int]:
-        """Open the assigned partitions from the recovered table; return where to go on reading."""
-        lateness = self._settings.stream.allowed_lateness_seconds * 1000
-        table = dict(self._table.data.items())
-        self._partitions = {
-            number: Partition(number, table, lateness, partial(self._belongs, number)) for number in sorted(numbers)
-        }
-        self._durable.clear()
+    async def _open(self, changelog_ends: dict[int, int]) -> dict[int, int]:
+        """Own the assigned partitions; return where to go on reading.
+
+        Args:
+            changelog_ends: the partitions, and the end of each one's changelog up to which the table was recovered.
+        """
+        self._close(set(self._owners))
+        self._changelog_ends |= changelog_ends
+        owners = [Owner(number, self._registry, partial(self._open_partition, number)) for number in changelog_ends]
+        self._owners = {owner.number: owner for owner in owners}
+        await asyncio.gather(*(self._run(owner, owner.open()) for owner in owners))
+        self._settles_at = time.monotonic() + self._settings.stream.session_timeout_seconds
         self._metrics.gauge("quetma_recovery_seconds").set(time.monotonic() - self._started)
-        return {number: one.next_offset for number, one in self._partitions.items() if one.known}
+        mine = [owner for owner in owners if self._owners.get(owner.number) is owner]  # not revoked meanwhile
+        return {owner.number: owner.resume_at for owner in mine if owner.resume_at is not None}
+
+    def _open_partition(self, number: int, epoch: int, recovered: Recovered) -> Partition:
+        lateness = self._settings.stream.allowed_lateness_seconds * 1000
+        return Partition(number, epoch, recovered, lateness, partial(self._belongs, number))
+
+    async def _run(self, owner: Owner[Partition], commands: Commands) -> None:
+        """Execute commands, and those that follow from what came of them."""
+        waiting = deque(commands)
+        while waiting:
+            waiting.extend(await self._execute(owner, waiting.popleft()))
+
+    async def _execute(self, owner: Owner[Partition], command: Command) -> Commands:
+        number = owner.number
+        match command:
+            case Claim():
+                return owner.claimed(await self._claim(number))
+            case CatchUp():
+                await self._catch_up(number)
+                return owner.recovered(self._table.data)
+            case Look(at_least=at_least):
+                place = TopicPartition(PAYMENTS, number)
+                return owner.looked(command, await first_offset(self._servers, place, at_least))
+            case Refresh():
+                await self._registry.refresh()
+                return owner.refreshed(command)
+            case Seek(offset=offset):
+                await self.app.consumer.seek_wait({TP(PAYMENTS, number): offset})
+            case Write():
+                try:
+                    await self._write(number, command)
+                except BaseException:
+                    owner.failed(command)
+                    raise
+                return owner.acknowledged(command)
+            case Commit(offset=offset):
+                self._durable[number] = offset
+            case Count(records=records, replayed=replayed):
+                self._metrics.histogram("quetma_chunk_records").observe(records)
+                self._metrics.counter("quetma_replayed_records").inc(replayed)
+        return []
+
+    async def _claim(self, number: int) -> int:
+        (written,) = await self._table.write(number, [claim_of(number, self._claimant)])
+        return int((await written).offset)
+
+    async def _catch_up(self, number: int) -> None:
+        place = TopicPartition(STATE_CHANGELOG, number)
+        for key, value in await records_to_end(self._servers, place, self._changelog_ends[number]):
+            self._table.learn(key, value)
 
     async def _fold(self, stream: StreamT[Any]) -> None:
         async for chunk in stream:
             await self._take(chunk)
 
     async def _take(self, chunk: Chunk) -> None:
-        partition = self._partitions.get(chunk.partition)
-        if partition is None:
+        owner = self._owners.get(chunk.partition)
+        if owner is None:
             return  # revoked meanwhile: its next owner reads it again
-        if chunk.last < partition.next_offset:
-            return  # stale: fetched before a seek
-        if chunk.first > partition.next_offset and await self._is_hole(chunk, partition):
-            await self.app.consumer.seek_wait({TP(PAYMENTS, chunk.partition): partition.next_offset})
-            return
         begun = time.perf_counter()
-        records = chunk.since(partition.next_offset)
-        folded = partition.apply(records, self._registry, registry_is_fresh=False)
-        replayed = folded.replayed
-        if folded.consumed < len(records):
-            await self._registry.refresh()
-            if self._partitions.get(chunk.partition) is not partition:
-                return
-            rest = records[folded.consumed :]
-            replayed += partition.apply(rest, self._registry, registry_is_fresh=True).replayed
+        await self._run(owner, owner.fetched(chunk))
         self._metrics.histogram("quetma_chunk_seconds").observe(time.perf_counter() - begun)
-        self._metrics.histogram("quetma_chunk_records").observe(len(records))
-        self._metrics.counter("quetma_replayed_records").inc(replayed)
         await asyncio.sleep(0)  # the flush and the heartbeat get their turn under full load
-
-    async def _is_hole(self, chunk: Chunk, partition: Partition) -> bool:
-        """Return whether the broker has records between what was folded and the chunk.
-
-        After a rebalance or a seek, fetches that were under way leave holes. Retention and transaction markers
-        leave gaps in the numbers that nothing is missing in.
-        """
-        place = TopicPartition(PAYMENTS, chunk.partition)
-        return await first_offset(self._servers, place, partition.next_offset) < chunk.first
 
     async def _keep_flushing(self) -> None:
         while not self.app.should_stop:
@@ -189,7 +227,8 @@ class StreamWorker:
 
         Raises:
             WorkerStalledError: if the process was paused for longer than the group waits. Others may own its
-                partitions by now, and what it would write is older than what they have written.
+                partitions by now. What it would write harms no state, being of an older epoch, but costs them
+                work, and what it would tell is older than what they have told.
         """
         limit = self._settings.stream.session_timeout_seconds
         if self._awake_at is not None and (paused := time.monotonic() - self._awake_at) > limit:
@@ -202,37 +241,34 @@ class StreamWorker:
             WorkerStalledError: see `_check_awake`.
         """
         async with self._flushing:
-            for partition in list(self._partitions.values()):
-                self._check_awake()
-                flush = partition.flush()
-                if flush is not None:
-                    await self._write(partition, flush)
+            if self._settles_at is not None and time.monotonic() > self._settles_at:
+                self._settles_at = None
+                for owner in self._owners.values():
+                    owner.settle()
+            for owner in list(self._owners.values()):
+                await self._run(owner, owner.tick())
 
     def _close(self, numbers: set[int]) -> None:
-        for number in numbers:
-            self._partitions.pop(number, None)
+        for number in numbers & set(self._owners):
+            self._owners.pop(number).close()
             self._durable.pop(number, None)
 
-    async def _write(self, partition: Partition, flush: Flush) -> None:
-        """Write a flush, in the order that `streams.partitions` gives the reasons for."""
-        writes = await self._table.write(partition.number, flush.cells)
-        writes += [await self._set_aside(letter) for letter in flush.dead_letters]
-        await asyncio.gather(*writes)
+    async def _write(self, number: int, write: Write) -> None:
+        """Write and wait until all of it is acknowledged."""
         self._check_awake()
-        await asyncio.gather(*await self._table.write(partition.number, [flush.own]))
-        await asyncio.gather(*await self._emit(partition.number, flush))
-        if self._partitions.get(partition.number) is partition:
-            partition.flushed(flush)
-            self._durable[partition.number] = flush.next_offset
+        writes = await self._table.write(number, write.state)
+        writes += [await self._set_aside(letter) for letter in write.dead_letters]
+        writes += await self._emit(number, write)
+        await asyncio.gather(*writes)
 
-    async def _emit(self, number: int, flush: Flush) -> list[Any]:
+    async def _emit(self, number: int, write: Write) -> list[Any]:
         """Send adoption records; the last one carries the probes, so that it measures the way of them all."""
         now = time.time_ns() // 1_000_000
         send = self.app.producer.send
         futures = []
-        for position, one in enumerate(flush.emissions, 1):
-            last = position == len(flush.emissions)
-            headers = {"probes": ",".join(map(str, flush.probes)).encode()} if last and flush.probes else None
+        for position, one in enumerate(write.emissions, 1):
+            last = position == len(write.emissions)
+            headers = {"probes": ",".join(map(str, write.probes)).encode()} if last and write.probes else None
             futures.append(await send(one.topic, one.key.encode(), one.value(now), number, now / 1000, headers))
         return futures
 

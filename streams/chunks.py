@@ -20,6 +20,7 @@ from faust.types import TP, AppT
 from schemas.errors import BadInputError
 from schemas.topics import PAYMENTS, STATE_CHANGELOG
 from streams.fold import Record
+from streams.lineage import StateRecord
 from streams.offsets import end_offsets
 
 SCHEME: Final = "quetma"
@@ -97,8 +98,9 @@ class ChunkApp(faust.App):
 
     durable_offset: Callable[[int], int | None]
     """Partition → offset up to which all writes are acknowledged; None if nothing is known."""
-    open_partitions: Callable[[set[int]], dict[int, int]]
-    """Assigned partitions, after recovery → where to go on reading, for those that have a state."""
+    open_partitions: Callable[[dict[int, int]], Awaitable[dict[int, int]]]
+    """Assigned partitions, after recovery, and where it ended in each one's changelog → where to go on reading, for
+    those that have a state."""
     write_out: Callable[[], Awaitable[None]]
     """Writes what has not been written, so that a successor has nothing to read again."""
     close_partitions: Callable[[set[int]], None]
@@ -128,6 +130,10 @@ class ChunkConsumer(driver.Consumer):
     """Commits a partition up to what is durable, and resumes it where its recovered state ends."""
 
     app: ChunkApp
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._changelog_ends: dict[int, int] = {}
 
     def _new_consumer_thread(self) -> _PromptThread:
         return _PromptThread(self, loop=self.loop, beacon=self.beacon)
@@ -160,7 +166,8 @@ class ChunkConsumer(driver.Consumer):
         """Seek after a recovery: to where the state ends, which the group's commit may be ahead of or behind."""
         await super().perform_seek()
         chunked = {tp.partition: tp for tp in self.assignment() if tp.topic in CHUNKED_TOPICS}
-        resume = {chunked[number]: at for number, at in self.app.open_partitions(set(chunked)).items()}
+        recovered = {number: self._changelog_ends.get(number, 0) for number in chunked}
+        resume = {chunked[number]: at for number, at in (await self.app.open_partitions(recovered)).items()}
         if not resume:
             return
         ends = await self.highwaters(*resume)
@@ -171,9 +178,10 @@ class ChunkConsumer(driver.Consumer):
         await self.seek_wait(resume)
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
-        """Return where changelogs end; asked by fetching, see `streams.offsets`."""
+        """Return where partitions end, changelogs above all; asked by fetching, see `streams.offsets`."""
         broker = self.transport.url[0]
         ends = await end_offsets(f"{broker.host}:{broker.port}", partitions)
+        self._changelog_ends.update({tp.partition: end for tp, end in ends.items() if tp.topic == STATE_CHANGELOG})
         return {TP(place.topic, place.partition): end for place, end in ends.items()}
 
 
@@ -212,11 +220,18 @@ class StateTable(faust.Table[bytes, bytes]):
     That buffer holds 100 messages and its flush returns early, so that commits could overtake the changelog.
     """
 
-    async def write(self, partition: int, items: Sequence[tuple[bytes, bytes]]) -> list[Awaitable[Any]]:
-        """Set keys, in order; return the futures of their changelog records."""
+    async def write(self, partition: int, items: Sequence[StateRecord]) -> list[Awaitable[Any]]:
+        """Set keys, or forget those without a value, in order; return the futures of their changelog records."""
         topic, send = self.changelog_topic.get_topic_name(), self.app.producer.send
         futures: list[Awaitable[Any]] = []
         for key, value in items:
-            self.data[key] = value
+            self.learn(key, value)
             futures.append(await send(topic, key, value, partition, None, None))
         return futures
+
+    def learn(self, key: bytes, value: bytes | None) -> None:
+        """Take what the changelog says of a key."""
+        if value is None:
+            self.data.pop(key, None)
+        else:
+            self.data[key] = value

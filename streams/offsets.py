@@ -1,6 +1,6 @@
-"""Where partitions end, on any broker.
+"""Where partitions end and what is at their ends, on any broker.
 
-In: partitions. Out: their end offsets, by a fetch.
+In: partitions. Out: their end offsets, by a fetch; the records up to there.
 Tansu 0.6 answers ListOffsets (latest) with one past the base offset of the last batch; a fetch's high watermark is
 right on every broker. Recovery that stopped at the former would lose most of a batch.
 """
@@ -66,5 +66,28 @@ async def first_offset(bootstrap_servers: str, place: TopicPartition, at_least: 
         async with asyncio.timeout(TIMEOUT_SECONDS):
             record = await consumer.getone(place)
         return int(record.offset)
+    finally:
+        await consumer.stop()
+
+
+async def records_to_end(bootstrap_servers: str, place: TopicPartition, begin: int) -> list[tuple[bytes, bytes | None]]:
+    """Return keys and values from an offset on, up to where the partition ends when all before has been read.
+
+    The end moves with what others write meanwhile, so that no record is missed for a newer one of its key.
+    """
+    records: list[tuple[bytes, bytes | None]] = []
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers.split(","), fetch_max_wait_ms=FETCH_WAIT_MS, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        consumer.assign([place])
+        consumer.seek(place, begin)
+        while True:
+            fetched = await consumer.getmany(place, timeout_ms=FETCH_WAIT_MS)
+            records += [(one.key, one.value) for one in fetched.get(place, ()) if one.key is not None]
+            end = consumer.highwater(place)
+            if end is not None and await consumer.position(place) >= end:
+                return records
     finally:
         await consumer.stop()

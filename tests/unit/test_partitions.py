@@ -1,4 +1,4 @@
-"""What a flush has in it, and what becomes of it: `tests/property/test_partition_crashes.py` has the accidents."""
+"""What a flush has in it, and what becomes of it: `tests/simulator` has the accidents."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import msgspec
 
 from streams.cells import unpack
 from streams.fold import PartitionState
+from streams.lineage import recover
 from streams.partitions import Flush, Partition
 from tests.stream_model import HOUR_MS, MIDNIGHT_MS, PLACES, Cells, Record, log_of, payment, wire
 
 MARKET, ELECTRICITY = PLACES[0], PLACES[1]
-MARKET_KEY, ELECTRICITY_KEY, OWN = b"7|run-1|cho-binh-an", b"7|run-1|binh-an/electricity", b"7|"
+EPOCH = 5
+MARKET_KEY, ELECTRICITY_KEY, OWN = b"7|5|run-1|cho-binh-an", b"7|5|run-1|binh-an/electricity", b"7|5|"
 
 
-def opened(table: dict[bytes, bytes] | None = None) -> Partition:
-    return Partition(7, table or {}, 2 * HOUR_MS)
+def opened(table: dict[bytes, bytes] | None = None, lateness: int = 2 * HOUR_MS) -> Partition:
+    return Partition(7, EPOCH, recover(7, table or {}), lateness)
 
 
 def fold(partition: Partition, *values: dict[str, object] | bytes | None) -> None:
@@ -84,42 +86,6 @@ def test_probes_are_in_one_flush():
     assert flushed(partition).probes == []
 
 
-def test_what_was_not_acknowledged_is_in_the_next_flush():
-    partition = opened()
-    record = Record(0, wire(payment()), [("sent_at", b"1700000000000")])
-    partition.apply([record], Cells(), registry_is_fresh=True)
-    fold(partition, b"?")
-    lost = partition.flush()
-    assert lost is not None
-    fold(partition, payment(ELECTRICITY), None)
-    flush = flushed(partition)
-    assert {key for key, _ in flush.cells} == {MARKET_KEY, ELECTRICITY_KEY}
-    assert {one.key for one in flush.emissions} >= {one.key for one in lost.emissions}
-    assert [letter.record.offset for letter in flush.dead_letters] == [1, 3]
-    assert flush.probes == lost.probes == [1_700_000_000_000]
-    assert partition.flush() is None
-
-
-def test_what_was_not_acknowledged_is_written_again_though_nothing_changed():
-    partition = opened()
-    fold(partition, payment())
-    lost = partition.flush()
-    again = partition.flush()
-    assert lost == again
-
-
-def test_a_flush_that_is_acknowledged_too_late_counts_for_nothing():
-    """Its windows may be in a later one that is on its way."""
-    partition = opened()
-    fold(partition, payment(), payment(sequence=2, occurred_at=MIDNIGHT_MS + 5 * HOUR_MS))
-    first = partition.flush()
-    second = partition.flush()
-    assert first is not None
-    assert second is not None
-    partition.flushed(first)
-    assert partition.flush() == second
-
-
 def test_windows_leave_one_flush_after_they_were_final():
     partition = opened()
     fold(partition, payment(), payment(sequence=2, occurred_at=MIDNIGHT_MS + 5 * HOUR_MS))
@@ -151,9 +117,8 @@ def test_a_partition_opens_as_it_was_and_tells_all_again():
     partition = opened()
     fold(partition, payment(MARKET), payment(MARKET), payment(ELECTRICITY), b"?")
     flush = flushed(partition)
-    other = {b"77|": b"not ours", b"70|run-1|x": b"not ours"}
+    other = {b"77|5|": b"not ours", b"70|5|run-1|x": b"not ours", b"7|claim": b"ours"}
     again = opened(table_of(flush) | other)
-    assert again.known
     assert again.fold.state == partition.fold.state
     assert again.next_offset == 4
     repeated = flushed(again)
@@ -164,9 +129,9 @@ def test_a_partition_opens_as_it_was_and_tells_all_again():
 
 
 def test_a_partition_that_nothing_is_known_of():
-    partition = opened({b"77|": b"not ours"})
-    assert not partition.known
+    partition = opened({b"77|5|": b"not ours"})
     assert partition.next_offset == 0
+    assert partition.flush() is None
 
 
 def test_nothing_is_told_while_some_cells_are_ahead():
@@ -194,7 +159,7 @@ def test_more_lateness_after_a_restart_changes_nothing_final():
     first, second = flushed(partition), flushed(partition)
     final = f"run-1|cho-binh-an|hour|{MIDNIGHT_MS}"
     for table in (table_of(first), table_of(first, second)):
-        again = Partition(7, table, 48 * HOUR_MS)
+        again = opened(table, 48 * HOUR_MS)
         fold(again, payment(sequence=3), payment(sequence=4, occurred_at=MIDNIGHT_MS + 6 * HOUR_MS))
         told = [one.document for one in flushed(again).emissions if one.key == final]
         assert all(one["final"] and one["revision"] == 1 for one in told)
