@@ -9,26 +9,28 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import polars as pl
 
+from producers.record_format import Headers
 from producers.simulation.calendar import Day
 from producers.simulation.columns import BoolArray, IntArray, Payments, SmallArray
 from producers.simulation.transmission import DUPLICATE, MALFORMED
-
-Headers = list[tuple[str, bytes]]
 
 
 @dataclass(frozen=True)
 class RecordBlock:
     """Encoded records of one topic, in the order in which they are to be sent.
 
-    The lists and arrays have one length; partitions and times are int64.
+    All columns have one length.
     """
 
     topic: str
     partition: IntArray
-    key: list[bytes]
-    value: list[bytes]
-    timestamp: list[int]
+    key: pl.Series
+    """Texts."""
+    value: pl.Series
+    """Texts."""
+    timestamp: IntArray
     """Event times, UTC epoch milliseconds."""
     headers: list[Headers] | None = None
     """Headers of each record, if any."""

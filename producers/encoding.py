@@ -17,9 +17,10 @@ import polars as pl
 from aiokafka.partitioner import DefaultPartitioner
 
 from producers.accounts import account_of, stranger_of
-from producers.blocks import Headers, PaymentBlock, RecordBlock
+from producers.blocks import PaymentBlock, RecordBlock
 from producers.digits import digits, index
 from producers.engine import DayOfPayments
+from producers.record_format import Headers
 from producers.simulation.columns import NO_BILL, NOTHING, VIETQR, IntArray, Payments, label_number
 from producers.simulation.transmission import MALFORMED, Transmission
 from producers.simulation.world import World
@@ -161,8 +162,8 @@ class PaymentEncoder:
         self._run = run
         self._cloud_events = cloud_events
         self._text = PaymentText(world, run)
-        self._keys = [place.id.encode() for place in world.places]
-        self._partitions = np.array([partition_of(key, partitions) for key in self._keys])
+        self._keys = pl.Series([place.id for place in world.places])
+        self._partitions = np.array([partition_of(place.id.encode(), partitions) for place in world.places])
 
     def blocks(self, day: DayOfPayments, sending: Transmission, size: int) -> Iterator[PaymentBlock]:
         """Yield a day's records in blocks of at most ``size``, in order of sending, faults included."""
@@ -179,9 +180,9 @@ class PaymentEncoder:
         return RecordBlock(
             topic=TRUTH,
             partition=self._partitions[commune],
-            key=[f"{row.run}|{row.payment_id}|{row.label}".encode() for row in rows],
-            value=[_encode(row) for row in rows],
-            timestamp=columns[-1].tolist(),
+            key=pl.Series([f"{row.run}|{row.payment_id}|{row.label}" for row in rows], dtype=pl.String),
+            value=pl.Series([_encode(row) for row in rows], dtype=pl.Binary).cast(pl.String),
+            timestamp=columns[-1],
         )
 
     def _truth(self, source: int, commune: int, sequence: int, label: int, occurred_at: int) -> Any:
@@ -200,15 +201,14 @@ class PaymentEncoder:
     def _block(self, day: DayOfPayments, sending: Transmission) -> PaymentBlock:
         payments, sequence = day.payments.take(sending.row), day.sequence[sending.row]
         communes = self._world.commune_of_source[payments.source]
-        values: list[bytes] = self._text.lines(payments, sequence).cast(pl.Binary).to_list()
-        for row in np.flatnonzero(sending.fault == MALFORMED).tolist():
-            values[row] = spoiled(values[row])
+        values, broken = self._text.lines(payments, sequence), np.flatnonzero(sending.fault == MALFORMED)
+        spoilt = [spoiled(line) for line in values[index(broken)].to_list()]
         records = RecordBlock(
             topic=PAYMENTS,
             partition=self._partitions[communes],
-            key=[self._keys[number] for number in communes.tolist()],
-            value=values,
-            timestamp=payments.occurred_at.tolist(),
+            key=self._keys[index(communes)],
+            value=replaced(values, broken, pl.Series(spoilt, dtype=pl.String)),
+            timestamp=payments.occurred_at,
             headers=self._cloud_event_headers(payments, sequence) if self._cloud_events else None,
         )
         cell = self._world.cell_of_source[payments.source]
@@ -232,7 +232,7 @@ class PaymentEncoder:
         ]
 
 
-def spoiled(line: bytes) -> bytes:
+def spoiled(line: str) -> str:
     """Return what a broken till makes of a record: its first half."""
     return line[: len(line) // 2]
 

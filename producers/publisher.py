@@ -1,6 +1,7 @@
 """The publisher: record blocks to acknowledged record batches, in order within each partition.
 
 In: `RecordBlock` rows. Out: batches on Kafka; for each acknowledged batch a call-back with its rows.
+Threads lay the batches out and compress them; the event loop sends them.
 Each partition has one batch under way and is sent again until it is acknowledged: nothing is lost, and a
 source's payments never overtake each other, so that a repeat is seen as one by the stream.
 """
@@ -10,16 +11,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
-from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.errors import KafkaError
 
-from producers.batches import FilledBatch
-from producers.blocks import Headers, RecordBlock
+from producers.batches import Part, sealed
+from producers.blocks import RecordBlock
+from producers.record_format import Headers
 from producers.simulation.columns import IntArray
 from schemas.errors import UnreachableError
 from schemas.metrics import Metrics
@@ -32,6 +33,8 @@ QUIET_SECONDS = 3.0
 """A batch without an answer for so long is worth a word."""
 QUEUED_SLICES = 4
 """Slices that wait per partition before the caller does."""
+SEALERS = 2
+"""Threads that make batches: one alone is slower than the simulation."""
 REQUEST_TIMEOUT_MS = 10_000
 
 Acknowledged = Callable[[IntArray], None]
@@ -39,12 +42,19 @@ Acknowledged = Callable[[IntArray], None]
 
 @dataclass(frozen=True)
 class _Slice:
-    """Rows of a block for one partition, and who wants to know of their acknowledgement."""
+    """What of a block goes to one partition, in batches, and who wants to know of their acknowledgement."""
 
-    block: RecordBlock
-    rows: IntArray
+    parts: list[Part]
     acknowledged: Acknowledged
-    probes: bool
+
+
+@dataclass(frozen=True)
+class _Sealing:
+    """Rows of a block on their way into batches."""
+
+    topic: str
+    parts: asyncio.Future[dict[int, list[Part]]]
+    acknowledged: Acknowledged
 
 
 class Publisher:
@@ -59,14 +69,14 @@ class Publisher:
         self._producer = AIOKafkaProducer(
             bootstrap_servers=kafka.bootstrap_servers.split(","),
             acks="all",
-            compression_type="zstd",
             max_batch_size=settings.batch_bytes,
             max_request_size=8 * settings.batch_bytes,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
-        self._compressor = ThreadPoolExecutor(1, thread_name_prefix="compress")
+        self._sealer = ThreadPoolExecutor(SEALERS, thread_name_prefix="seal")
+        self._sealing: asyncio.Queue[_Sealing] = asyncio.Queue(SEALERS)
         self._queues: dict[tuple[str, int], asyncio.Queue[_Slice]] = {}
-        self._senders: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
         self._failed: asyncio.Future[None] | None = None
         self._waiting_since: dict[tuple[str, int], float] = {}
         self._said_at = 0.0
@@ -81,15 +91,16 @@ class Publisher:
         except KafkaError as error:
             await self._producer.stop()
             raise UnreachableError("publish", f"{self._servers} does not answer: {error}", "start it") from None
-        self._senders.append(asyncio.create_task(self._say_when_quiet()))
+        self._start(self._say_when_quiet())
+        self._start(self._hand_out())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._senders:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._senders, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._producer.stop()
-        self._compressor.shutdown()
+        self._sealer.shutdown()
 
     async def send(
         self, block: RecordBlock, low: int, high: int, acknowledged: Acknowledged, *, probes: bool = False
@@ -103,13 +114,14 @@ class Publisher:
             acknowledged: called with the rows of each batch that the broker has acknowledged.
             probes: whether one record in `probe_every` carries the header ``sent_at``.
         """
-        for partition, rows in block.between(low, high).items():
-            await self._unless_failed(
-                self._queue(block.topic, partition).put(_Slice(block, rows, acknowledged, probes))
-            )
+        more = self._probes(low, high) if probes else {}
+        limit = self._settings.batch_bytes
+        parts = asyncio.get_running_loop().run_in_executor(self._sealer, sealed, block, low, high, more, limit)
+        await self._unless_failed(self._sealing.put(_Sealing(block.topic, parts, acknowledged)))
 
     async def flush(self) -> None:
         """Wait until everything sent so far is acknowledged."""
+        await self._unless_failed(self._sealing.join())
         await self._unless_failed(asyncio.gather(*(queue.join() for queue in self._queues.values())))
 
     async def _unless_failed(self, work: object) -> None:
@@ -124,76 +136,63 @@ class Publisher:
         place = (topic, partition)
         if place not in self._queues:
             self._queues[place] = asyncio.Queue(QUEUED_SLICES)
-            sender = asyncio.create_task(self._send_all(place, self._queues[place]))
-            sender.add_done_callback(self._note_failure)
-            self._senders.append(sender)
+            self._start(self._send_all(place, self._queues[place]))
         return self._queues[place]
 
-    def _note_failure(self, sender: asyncio.Task[None]) -> None:
-        """Pass on what ended a sender, so that nobody waits for it in vain."""
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._note_failure)
+        self._tasks.append(task)
+
+    def _note_failure(self, task: asyncio.Task[None]) -> None:
+        """Pass on what ended a task, so that nobody waits for it in vain."""
         assert self._failed is not None
-        if not sender.cancelled() and (error := sender.exception()) is not None and not self._failed.done():
+        if not task.cancelled() and (error := task.exception()) is not None and not self._failed.done():
             self._failed.set_exception(error)
+
+    async def _hand_out(self) -> None:
+        """Put what is sealed where its partition is sent from, in order of the calls of `send`."""
+        while True:
+            following = await self._sealing.get()
+            for partition, parts in (await following.parts).items():
+                await self._queue(following.topic, partition).put(_Slice(parts, following.acknowledged))
+            self._sealing.task_done()
 
     async def _send_all(self, place: tuple[str, int], queue: asyncio.Queue[_Slice]) -> None:
         while True:
-            part = await queue.get()
+            following = await queue.get()
             try:
-                await self._send_slice(place, part)
+                for part in following.parts:
+                    await self._until_acknowledged(place, part, following.acknowledged)
             except KafkaError as error:
                 raise UnreachableError("publish", f"{place[0]}: {error!r}", "see the broker's log") from error
             queue.task_done()
 
-    async def _send_slice(self, place: tuple[str, int], part: _Slice) -> None:
-        rows, begin = part.rows, 0
-        while begin < len(rows):
-            batch = await self._build(part, rows[begin:])
-            count = batch.record_count()
-            await self._until_acknowledged(place, part, rows[begin : begin + count], batch)
-            begin += count
-
-    async def _until_acknowledged(
-        self, place: tuple[str, int], part: _Slice, rows: IntArray, batch: FilledBatch
-    ) -> None:
+    async def _until_acknowledged(self, place: tuple[str, int], part: Part, acknowledged: Acknowledged) -> None:
+        batch, rows = part.batch, part.rows
         self._waiting_since[place] = time.monotonic()
         while True:
-            size = batch.size()
             try:
                 metadata = await (await self._producer.send_batch(batch, place[0], partition=place[1]))
                 break
-            except MessageSizeTooLargeError:
-                raise
             except KafkaError as error:
                 if not error.retriable:
                     raise
                 log.warning("%s-%d: %r; sending %d records again", *place, error, len(rows))
                 self._metrics.counter("quetma_send_retries").inc()
                 await asyncio.sleep(RETRY_SECONDS)
-                batch = await self._build(part, rows)
         del self._waiting_since[place]
         self.end_offsets[place] = metadata.offset + len(rows)
-        self._metrics.counter("quetma_acked_bytes").inc(size)
-        part.acknowledged(rows)
+        self._metrics.counter("quetma_acked_bytes").inc(batch.size())
+        acknowledged(rows)
 
-    async def _build(self, part: _Slice, rows: IntArray) -> FilledBatch:
-        """Return a batch of as many rows as it takes; compressing, the dearest part, goes on beside the loop."""
-        batch = FilledBatch(self._settings.batch_bytes, DefaultRecordBatch.CODEC_ZSTD)
-        count = batch.fill(part.block, rows.tolist(), self._probes(part, len(rows)))
-        if not count:
-            raise MessageSizeTooLargeError(f"a record of {len(part.block.value[rows[0]])} bytes")
-        if part.probes:
-            self._since_probe = (self._since_probe + count) % self._settings.probe_every
-        await asyncio.get_running_loop().run_in_executor(self._compressor, batch.seal)
-        return batch
-
-    def _probes(self, part: _Slice, count: int) -> dict[int, Headers]:
-        """Return the header ``sent_at`` of the rows of a batch that carry it, by position."""
-        if not part.probes:
-            return {}
+    def _probes(self, low: int, high: int) -> dict[int, Headers]:
+        """Return the header ``sent_at`` of the rows of a block that carry it."""
         every = self._settings.probe_every
-        first = -self._since_probe % every
+        first = low + -self._since_probe % every
+        self._since_probe = (self._since_probe + high - low) % every
         sent_at = [("sent_at", str(time.time_ns() // 1_000_000).encode())]
-        return dict.fromkeys(range(first, count, every), sent_at)
+        return dict.fromkeys(range(first, high, every), sent_at)
 
     async def _say_when_quiet(self) -> None:
         while True:

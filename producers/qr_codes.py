@@ -66,13 +66,13 @@ class CodeEncoder:
         codes, shown = self._bills(issued) if _are_bills(issued) else self._counters(issued)
         begin = f'{{"schema_version":{SCHEMA_VERSION},"run":"{self._run}","code":"'
         values = pl.concat_str(pl.lit(begin), codes, shown, pl.lit(f',"issued_at":{issued.issued_at}}}'))
-        key, value = pl.select(pl.concat_str(pl.lit(f"{self._run}|"), codes), value=values).cast(pl.Binary)
+        key, value = pl.select(pl.concat_str(pl.lit(f"{self._run}|"), codes), value=values)
         return RecordBlock(
             topic=QR_CODES,
             partition=self._partition[self._world.commune_of_source[issued.source]],
-            key=key.to_list(),
-            value=value.to_list(),
-            timestamp=[issued.issued_at] * len(value),
+            key=key,
+            value=value,
+            timestamp=np.full(len(value), issued.issued_at),
         )
 
     def _bills(self, issued: IssuedCodes) -> tuple[pl.Series, pl.Series]:

@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 
 from producers.ahead import Ahead
 from producers.blocks import PaymentBlock, RecordBlock
@@ -248,9 +249,9 @@ def _block(topic: str, records: Sequence[tuple[str, bytes]], at: int) -> RecordB
     return RecordBlock(
         topic=topic,
         partition=np.zeros(len(records), dtype=np.int64),
-        key=[key.encode() for key, _ in records],
-        value=[value for _, value in records],
-        timestamp=[at] * len(records),
+        key=pl.Series([key for key, _ in records], dtype=pl.String),
+        value=pl.Series([value for _, value in records], dtype=pl.Binary).cast(pl.String),
+        timestamp=np.full(len(records), at),
     )
 
 

@@ -98,7 +98,7 @@ def wire(world: World, days: int, *, block: int = 10_000, run: str = "r", partit
     for day in ProvinceSimulation(world).days(days):
         sending, payments = transmit(day.day, day.payments, day.sequence, world, faults)
         for block_ in encoder.blocks(replace(day, payments=payments), sending, block):
-            values += block_.records.value
+            values += written(block_.records.value)
     return values
 
 
@@ -106,4 +106,4 @@ def codes(world: World, days: int, *, run: str = "r", partitions: int = 4) -> li
     """The QR codes of a world's first days as they go over the wire, in order."""
     encoder = CodeEncoder(world, run, partitions)
     issued = (code for day in ProvinceSimulation(world).days(days) for code in day.codes)
-    return [value for code in issued for value in encoder.block(code).value]
+    return [value for code in issued for value in written(encoder.block(code).value)]

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import polars as pl
 
 from producers.encoding import PaymentEncoder, PaymentText
 from producers.engine import DayOfPayments
@@ -60,7 +59,7 @@ class DayFiles:
         day = labelled(self._world, day)
         if self._format == "jsonl":
             payments = as_lines(self._text.lines(day.payments, day.sequence))
-            truth = as_lines(pl.Series(self._records.truth(day).value, dtype=pl.Binary))
+            truth = as_lines(self._records.truth(day).value)
         else:
             payments = as_file(self._frames.payments(day), self._format)
             truth = as_file(self._frames.truth(day), self._format)

@@ -54,6 +54,6 @@ def as_file(frame: pl.DataFrame, format_: Format) -> bytes:
 
 
 def as_lines(records: pl.Series) -> bytes:
-    """Return the bytes of a file of JSON lines, shape (n,), of text or bytes."""
-    text: bytes = pl.select((records.cast(pl.String) + "\n").str.join("").cast(pl.Binary)).item()
+    """Return the bytes of a file of JSON lines, given as texts."""
+    text: bytes = pl.select((records + "\n").str.join("").cast(pl.Binary)).item()
     return text

@@ -183,7 +183,7 @@ def _partition_of_records(settings: Settings, count: int) -> tuple[_Announced, l
     days, faults = ProvinceSimulation(world).days(), world.scenario.stream_faults
     sent = ((day, transmit(day.day, day.payments, day.sequence, world, faults)[0]) for day in days)
     values = (
-        block.records.value[place]
+        block.records.value[place].encode()
         for day, sending in sent
         for block in encoder.blocks(day, sending, settings.producer.block_events)
         for place in block.records.rows_by_partition.get(0, ())

@@ -23,6 +23,7 @@ from schemas.topics import ADOPTION_COMMUNE, ADOPTION_MARKET, CELLS, LEDGER, PAY
 from tests.contract.systems import FirstRun
 from tests.system import System, on, run_quetma
 from tests.tools import require_tool
+from tests.worlds import written
 
 pytestmark = pytest.mark.broker
 
@@ -46,7 +47,7 @@ def test_payments_on_the_topic_are_the_simulated_ones_to_the_byte(ran: FirstRun)
         value
         for day, sending in sent
         for block in encoder.blocks(day, sending, 10_000)
-        for value in block.records.value
+        for value in written(block.records.value)
     )
     assert Counter(record.value for record in ran.records[PAYMENTS]) == expected
 

@@ -21,6 +21,7 @@ from producers.simulation.columns import SETTLED
 from producers.simulation.transmission import transmit
 from producers.simulation.world import World, build_world
 from schemas.events import METHODS, STATUSES, TRUTH_LABELS, encode
+from tests.worlds import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,15 +68,15 @@ def document() -> dict[str, Any]:
             simulated.day, simulated.payments, simulated.sequence, world, world.scenario.stream_faults
         )
         day = replace(simulated, payments=labelled)
-        values = [value for block in payments.blocks(day, sending, 1000) for value in block.records.value]
-        issued = [value for code in day.codes for value in codes.block(code).value]
+        values = [value for block in payments.blocks(day, sending, 1000) for value in written(block.records.value)]
+        issued = [value for code in day.codes for value in written(codes.block(code).value)]
         first = first or values[:FIRST]
         days.append(
             sums(world, day)
             | {
                 "records": len(values),
                 "records_sha256": digest(values),
-                "truth_sha256": digest(payments.truth(day).value),
+                "truth_sha256": digest(written(payments.truth(day).value)),
                 "codes": len(issued),
                 "codes_sha256": digest(issued),
             }

@@ -76,7 +76,7 @@ def test_lines_are_those_that_go_over_the_wire(runs):
             (runs["jsonl"].path / t / f"{day.day.date}.jsonl").read_bytes() for t in ("payments", "truth")
         )
         assert payments.splitlines() == written(text.lines(day.payments, day.sequence))
-        assert truth.splitlines() == records.truth(labelled(world, day)).value
+        assert truth.splitlines() == written(records.truth(labelled(world, day)).value)
 
 
 @pytest.mark.parametrize("format_", ["jsonl", "csv"])

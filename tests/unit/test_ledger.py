@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ from producers.simulation.transmission import PLAIN, transmit
 from schemas.events import METHODS, STATUSES, LedgerEntry, MethodTally, RunFaults, decode_payment, encode
 from schemas.topics import PAYMENTS
 from schemas.types import MAX_PAYMENT_VND
-from tests.worlds import world
+from tests.worlds import world, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,7 +52,8 @@ def block_of(day: Day, rows: list[tuple[int, int, int, int]]) -> PaymentBlock:
         Notes(none, none, none, none),
         Labels(none, none),
     )
-    records = RecordBlock(PAYMENTS, np.zeros(count, dtype=np.int64), [b""] * count, [b""] * count, at.tolist())
+    nothing = pl.Series([""] * count)
+    records = RecordBlock(PAYMENTS, np.zeros(count, dtype=np.int64), nothing, nothing, at)
     plain = np.full(count, PLAIN, dtype=np.int8)
     return PaymentBlock(day, records, payments, SMALL.cell_of_source[source], at, plain)
 
@@ -137,7 +139,7 @@ def test_a_simulation_is_counted_in_full():
         for block in encoder.blocks(replace(day, payments=payments), sending, 100):
             for rows_ in block.records.rows_by_partition.values():
                 ledger.count(block, rows_[block.is_payment[rows_]])
-            texts = (decode_payment(block.records.value[row]) for row in np.flatnonzero(block.is_payment).tolist())
+            texts = map(decode_payment, written(block.records.value[np.flatnonzero(block.is_payment)]))
             date = day.day.date.isoformat()
             paid += [(one.cell, date, one.method, one.status, one.amount_vnd) for one in texts]
     entries = counted(told(ledger))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
 from producers.blocks import PaymentBlock, RecordBlock
@@ -28,7 +29,8 @@ def block_at(*seconds: float) -> PaymentBlock:
     due = START + (np.array(seconds) * 1000).astype(np.int64)
     same = np.zeros(count, dtype=np.int64)
     payments = payments_of(same, same + START, same + 1000, same + NO_BILL, same)
-    records = RecordBlock(PAYMENTS, same, [b""] * count, [b""] * count, payments.occurred_at.tolist())
+    nothing = pl.Series([""] * count)
+    records = RecordBlock(PAYMENTS, same, nothing, nothing, payments.occurred_at)
     return PaymentBlock(DAY, records, payments, same, due, same.astype(np.int8))
 
 

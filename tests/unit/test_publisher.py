@@ -11,6 +11,7 @@ from collections import defaultdict, deque
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 import pytest
 from aiokafka.errors import (
     KafkaConnectionError,
@@ -26,12 +27,14 @@ from prometheus_client import CollectorRegistry
 
 from producers import publisher as module
 from producers.blocks import RecordBlock
-from producers.publisher import QUEUED_SLICES, Publisher
+from producers.publisher import QUEUED_SLICES, SEALERS, Publisher
 from schemas.errors import ExitCode, UnreachableError
 from schemas.metrics import Metrics
 from schemas.settings import KafkaSettings, ProducerSettings
 
 FIRST_OFFSET = 1000
+ROOM = QUEUED_SLICES + SEALERS + 2
+"""Slices that a publisher takes while nothing is answered: one is under way, and one is about to be queued."""
 BATCH_BYTES = 1024
 
 
@@ -140,17 +143,17 @@ def block_of(partitions: list[int], *, first: int = 0, headers: bool = False) ->
     return RecordBlock(
         topic="topic",
         partition=np.array(partitions, dtype=np.int64),
-        key=[f"key {number}".encode() for number in numbers],
-        value=[f"value {number:06d} {'x' * 40}".encode() for number in numbers],
-        timestamp=[1_763_312_400_000 + number for number in numbers],
+        key=pl.Series([f"key {number}" for number in numbers]),
+        value=pl.Series([f"value {number:06d} {'x' * 40}" for number in numbers]),
+        timestamp=np.array([1_763_312_400_000 + number for number in numbers]),
         headers=[[("number", str(number).encode())] for number in numbers] if headers else None,
     )
 
 
 async def settle() -> None:
-    """Let everything run that can."""
+    """Let everything run that can, the thread that seals batches included."""
     for _ in range(200):
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.0002)
 
 
 def places(count: int, partitions: int) -> list[int]:
@@ -171,7 +174,7 @@ async def test_each_row_is_sent_and_acknowledged_once_in_order_within_its_partit
         rows = np.flatnonzero(block.partition == partition).tolist()
         assert [row for row in bench.acknowledged if block.partition[row] == partition] == rows
         assert bench.producer.log[partition] == [
-            Sent(block.key[row], block.value[row], block.timestamp[row], []) for row in rows
+            Sent(block.key[row].encode(), block.value[row].encode(), block.timestamp[row], []) for row in rows
         ]
     assert bench.producer.stopped
     assert bench.producer.options["acks"] == "all"
@@ -250,7 +253,7 @@ async def test_a_caller_waits_where_a_partition_has_too_much_waiting(make):
     bench, block = make(), block_of([0] * 20)
     async with bench.publisher as publisher:
         bench.producer.may_answer.clear()
-        for number in range(QUEUED_SLICES + 1):  # one is under way
+        for number in range(ROOM):
             await publisher.send(block, number, number + 1, bench.note)
             await settle()
         waiting = asyncio.ensure_future(publisher.send(block, 10, 11, bench.note))
@@ -259,7 +262,7 @@ async def test_a_caller_waits_where_a_partition_has_too_much_waiting(make):
         bench.producer.may_answer.set()
         await waiting
         await publisher.flush()
-    assert bench.acknowledged == [*range(QUEUED_SLICES + 1), 10]
+    assert bench.acknowledged == [*range(ROOM), 10]
 
 
 # -- repeats -------------------------------------------------------------------------------------------------
@@ -273,7 +276,7 @@ async def test_a_batch_is_sent_again_with_the_same_rows_until_it_is_acknowledged
         await publisher.send(block, 0, 60, bench.note)
         await publisher.flush()
     assert bench.acknowledged == list(range(60))
-    assert [record.value for record in bench.producer.log[0]] == block.value
+    assert [record.value for record in bench.producer.log[0]] == block.value.cast(pl.Binary).to_list()
     assert bench.sample("quetma_send_retries_total") == 2
     if where == "answers":
         first, second, third, *_ = bench.producer.attempts[0]
@@ -290,7 +293,7 @@ async def test_a_later_batch_is_repeated_as_it_was(make):
     assert attempts[2] == attempts[3] != attempts[1]
     assert attempts[4] == attempts[5] != attempts[3]
     assert bench.acknowledged == list(range(100))
-    assert [record.value for record in bench.producer.log[0]] == block.value
+    assert [record.value for record in bench.producer.log[0]] == block.value.cast(pl.Binary).to_list()
 
 
 async def test_what_follows_waits_for_the_repeated_batch_and_other_partitions_do_not(make):
@@ -327,7 +330,7 @@ async def test_a_caller_who_waits_for_room_is_told_of_the_failure(make):
     async with bench.publisher as publisher:
         bench.producer.may_answer.clear()
         bench.producer.answers[0].append(TopicAuthorizationFailedError("topic"))
-        for number in range(QUEUED_SLICES + 1):
+        for number in range(ROOM):
             await publisher.send(block, number, number + 1, bench.note)
             await settle()
         waiting = asyncio.ensure_future(publisher.send(block, 10, 11, bench.note))
