@@ -64,6 +64,9 @@ class StreamSettings(_Group):
         default=7200, ge=0, description="event time that a window stays open beyond its end"
     )
     emit_interval_seconds: float = Field(default=0.2, gt=0, description="time between emissions of a cell")
+    catch_up_interval_seconds: float = Field(
+        default=1.0, gt=0, description="the same while more than one chunk of a partition is waiting"
+    )
     commit_interval_seconds: float = Field(default=0.5, gt=0, description="time between offset commits")
     fetch_records: int = Field(default=8000, ge=1, description="most records in one chunk of a partition")
     session_timeout_seconds: float = Field(default=6.0, gt=0, description="silence that ends a membership")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 from faust.types import TP, StreamT
 from yarl import URL
@@ -24,22 +24,22 @@ from yarl import URL
 from schemas.errors import ExitCode, QuetmaError
 from schemas.metrics import Metrics
 from schemas.settings import Settings
-from schemas.topics import DEAD_LETTERS, PAYMENTS, STATE_CHANGELOG, STATE_TABLE, STREAM_GROUP
+from schemas.topics import PAYMENTS, STATE_CHANGELOG, STATE_TABLE, STREAM_GROUP
 from streams.chunks import SCHEME, Chunk, ChunkApp, ChunkScheduler, ChunkSchema, StateTable
 from streams.counts import PartitionCounts
-from streams.fold import DeadLetter, PartitionState
-from streams.lineage import Recovered, claim_of
+from streams.fold import PartitionState
+from streams.lineage import Recovered
 from streams.offsets import first_offset, records_to_end
 from streams.partitions import Partition
 from streams.protocol import CatchUp, Claim, Command, Commands, Commit, Count, Look, Owner, Refresh, Seek, Write
+from streams.records import install
 from streams.registry import CellRegistry
+from streams.writing import Writer
 
 CHUNKS_WAITING = 4
 """Chunks that wait for the agent before fetching stops."""
 AWAKE_SECONDS = 0.25
 """Time between two looks at whether the process was paused."""
-DEAD_LETTER_BYTES = 1 << 19
-"""How much of a record's key and value a dead letter keeps."""
 
 
 class WorkerStalledError(QuetmaError):
@@ -61,6 +61,7 @@ class StreamWorker:
         self._servers = servers
         self._settings = settings
         self._partition_count = partitions
+        install()
         self._choose = DefaultPartitioner()
         self._metrics = metrics
         self._owners: dict[int, Owner[Partition]] = {}
@@ -82,6 +83,7 @@ class StreamWorker:
             help="cell and partition states, packed",
         )
         self.app.tables.add(self._table)
+        self._writer = Writer(self._started_producer, self._table)
         self.app.agent(self.app.topic(PAYMENTS, schema=ChunkSchema()))(self._fold)
         self.app.task(self._keep_flushing)
         self.app.task(self._watch_for_pauses)
@@ -125,6 +127,9 @@ class StreamWorker:
         numbers = list(range(self._partition_count))
         return bool(self._choose(commune.encode(), numbers, numbers) == number)
 
+    def _started_producer(self) -> AIOKafkaProducer:
+        return self.app.producer._ensure_producer()
+
     def _states(self) -> list[PartitionState]:
         partitions = [owner.partition for owner in list(self._owners.values())]
         return [partition.fold.state for partition in partitions if partition is not None]
@@ -163,7 +168,7 @@ class StreamWorker:
         number = owner.number
         match command:
             case Claim():
-                return owner.claimed(await self._claim(number))
+                return owner.claimed(await self._writer.claim(number, self._claimant))
             case CatchUp():
                 await self._catch_up(number)
                 return owner.recovered(self._table.data)
@@ -189,10 +194,6 @@ class StreamWorker:
                 self._metrics.counter("quetma_replayed_records").inc(replayed)
         return []
 
-    async def _claim(self, number: int) -> int:
-        (written,) = await self._table.write(number, [claim_of(number, self._claimant)])
-        return int((await written).offset)
-
     async def _catch_up(self, number: int) -> None:
         place = TopicPartition(STATE_CHANGELOG, number)
         for key, value in await records_to_end(self._servers, place, self._changelog_ends[number]):
@@ -213,8 +214,17 @@ class StreamWorker:
 
     async def _keep_flushing(self) -> None:
         while not self.app.should_stop:
-            await asyncio.sleep(self._settings.stream.emit_interval_seconds)
+            await asyncio.sleep(self._emit_interval())
             await self.flush()
+
+    def _emit_interval(self) -> float:
+        """Return the seconds until the next flush: a worker that is behind had better fold than tell how far it is."""
+        stream = self._settings.stream
+        behind = any(
+            (end := self._end_of(state.partition)) is not None and end - state.next_offset > stream.fetch_records
+            for state in self._states()
+        )
+        return stream.catch_up_interval_seconds if behind else stream.emit_interval_seconds
 
     async def _watch_for_pauses(self) -> None:
         while not self.app.should_stop:
@@ -254,38 +264,8 @@ class StreamWorker:
             self._durable.pop(number, None)
 
     async def _write(self, number: int, write: Write) -> None:
-        """Write and wait until all of it is acknowledged."""
         self._check_awake()
-        writes = await self._table.write(number, write.state)
-        writes += [await self._set_aside(letter) for letter in write.dead_letters]
-        writes += await self._emit(number, write)
-        await asyncio.gather(*writes)
-
-    async def _emit(self, number: int, write: Write) -> list[Any]:
-        """Send adoption records; the last one carries the probes, so that it measures the way of them all."""
-        now = time.time_ns() // 1_000_000
-        send = self.app.producer.send
-        futures = []
-        for position, one in enumerate(write.emissions, 1):
-            last = position == len(write.emissions)
-            headers = {"probes": ",".join(map(str, write.probes)).encode()} if last and write.probes else None
-            futures.append(await send(one.topic, one.key.encode(), one.value(now), number, now / 1000, headers))
-        return futures
-
-    async def _set_aside(self, letter: DeadLetter) -> Any:
-        record = letter.record
-        place = f"{PAYMENTS}-{record.partition}-{record.offset}"
-        value = record.value or b""
-        headers = {
-            "reason": letter.reason.encode(),
-            "detail": letter.detail.encode(),
-            "key": (record.key or b"")[:DEAD_LETTER_BYTES],
-            "bytes": str(len(value)).encode(),
-        }
-        kept = value[:DEAD_LETTER_BYTES]  # with its headers it must fit where the record alone just did
-        return await self.app.producer.send(
-            DEAD_LETTERS, place.encode(), kept, record.partition, record.timestamp / 1000, headers
-        )
+        await self._writer.write(number, write)
 
 
 def worker_of(worker: StreamWorker, *, quiet: bool) -> faust.Worker:

@@ -60,7 +60,7 @@ class CellState(msgspec.Struct, gc=False):
     def day(self, day: int) -> Tally:
         """Return a day so far, its open hours included."""
         hours = [tally for hour, tally in self.hours.items() if day_of(hour) == day]
-        return tallies.total([self.days.get(day, tallies.empty()), *hours])
+        return tallies.total([self.days.get(day, tallies.NOTHING), *hours])
 
     def open_days(self) -> list[int]:
         """Return the days that have not closed, rising."""

@@ -18,14 +18,13 @@ from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP, AppT
 
 from schemas.errors import BadInputError
-from schemas.topics import PAYMENTS, STATE_CHANGELOG
+from schemas.topics import STATE_CHANGELOG
 from streams.fold import Record
-from streams.lineage import StateRecord
 from streams.offsets import end_offsets
+from streams.records import CHUNKED_TOPICS
 
 SCHEME: Final = "quetma"
 FETCH_WAIT_MS: Final = 100
-CHUNKED_TOPICS: Final = frozenset({PAYMENTS})
 
 
 @dataclass(frozen=True)
@@ -215,19 +214,10 @@ class ChunkSchema(faust.Schema[Any, Any]):
 
 
 class StateTable(faust.Table[bytes, bytes]):
-    """A table of raw values, written partition by partition, and not through Faust's buffer.
+    """A table of raw values, which follows what `streams.writing` writes: that does not go through Faust's buffer.
 
-    That buffer holds 100 messages and its flush returns early, so that commits could overtake the changelog.
+    The buffer holds 100 messages and its flush returns early, so that commits could overtake the changelog.
     """
-
-    async def write(self, partition: int, items: Sequence[StateRecord]) -> list[Awaitable[Any]]:
-        """Set keys, or forget those without a value, in order; return the futures of their changelog records."""
-        topic, send = self.changelog_topic.get_topic_name(), self.app.producer.send
-        futures: list[Awaitable[Any]] = []
-        for key, value in items:
-            self.learn(key, value)
-            futures.append(await send(topic, key, value, partition, None, None))
-        return futures
 
     def learn(self, key: bytes, value: bytes | None) -> None:
         """Take what the changelog says of a key."""

@@ -99,7 +99,7 @@ class Partition:
         self._let_closed_windows_leave()
         closing = any(has_closed(cell, hours.get(cell.run, 0)) for cell in self.fold.cells)
         changed = self.fold.cells if closing or self._tells_all else self._changed.values()
-        emitted = [one for one in emissions(changed, self.fold.cells, hours) if self._is_news(one)]
+        emitted = list(emissions(changed, self.fold.cells, hours, self._is_news))
         flush = Flush(
             cells=[(state_key(self.number, self._epoch, cell.key), pack(cell)) for cell in self._changed.values()],
             emissions=emitted,
@@ -136,8 +136,8 @@ class Partition:
             self._emitted.pop(key, None)
         self._final_keys = []
 
-    def _is_news(self, emission: Emission) -> bool:
-        if self._emitted.get(emission.key) == emission.state:
+    def _is_news(self, key: str, state: tuple[int, ...]) -> bool:
+        if self._emitted.get(key) == state:
             return False
-        self._emitted[emission.key] = emission.state
+        self._emitted[key] = state
         return True

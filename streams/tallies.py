@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from schemas.events import METHODS
 
 Tally = list[int]
@@ -15,6 +17,8 @@ Tally = list[int]
 WIDTH = len(METHODS)
 SETTLED, VND, FAILED, REVERSED, REVERSED_VND = (group * WIDTH for group in range(5))
 SIZE = 5 * WIDTH
+NOTHING: Tally = [0] * SIZE
+"""The tally of nothing, not to be changed."""
 CASH = METHODS.index("cash")
 METHOD_INDEX = {method: number for number, method in enumerate(METHODS)}
 
@@ -42,9 +46,11 @@ def count(tally: Tally, method: int, status: str, amount_vnd: int) -> None:
 
 
 def total(tallies: Iterable[Tally]) -> Tally:
-    """Return the sum of tallies."""
-    listed = list(tallies)
-    return list(map(sum, zip(*listed, strict=True))) if listed else empty()
+    """Return the sum of tallies; of a single one itself. It is not to be changed."""
+    listed = [tally for tally in tallies if tally is not NOTHING]
+    if len(listed) > 1:
+        return list(map(sum, zip(*listed, strict=True)))
+    return listed[0] if listed else NOTHING
 
 
 def payments(tally: Tally) -> int:
@@ -52,27 +58,29 @@ def payments(tally: Tally) -> int:
     return sum(tally[SETTLED:VND]) + sum(tally[FAILED:REVERSED_VND])
 
 
-def as_document(tally: Tally) -> dict[str, dict[str, int]]:
-    """Return the tally as `schemas.events.Tallies` has it on the wire.
+class OfMethod(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
+    """What was paid by one method, as `schemas.events.MethodTally` has it on the wire, made in a third of the time.
 
-    Methods without payments are left out, and reversals where there are none: few windows have any.
+    Reversals are left out where there are none: few windows have any.
     """
+
+    settled: int
+    failed: int
+    amount_vnd: int
+    reversed: int = 0
+    reversed_vnd: int = 0
+
+
+def as_document(tally: Tally) -> dict[str, OfMethod]:
+    """Return the tally as `schemas.events.Tallies` has it on the wire; methods without payments are left out."""
+    if tally is NOTHING:
+        return {}
+    groups = (tally[group : group + WIDTH] for group in (SETTLED, FAILED, VND, REVERSED, REVERSED_VND))
     return {
-        method: _of_method(tally, number)
-        for number, method in enumerate(METHODS)
-        if tally[SETTLED + number] or tally[FAILED + number] or tally[REVERSED + number]
+        method: OfMethod(settled, failed, vnd, reversals, reversed_vnd)
+        for method, settled, failed, vnd, reversals, reversed_vnd in zip(METHODS, *groups, strict=True)
+        if settled or failed or reversals
     }
-
-
-def _of_method(tally: Tally, number: int) -> dict[str, int]:
-    document = {
-        "settled": tally[SETTLED + number],
-        "failed": tally[FAILED + number],
-        "amount_vnd": tally[VND + number],
-    }
-    if tally[REVERSED + number]:
-        document |= {"reversed": tally[REVERSED + number], "reversed_vnd": tally[REVERSED_VND + number]}
-    return document
 
 
 def cashless_shares(tally: Tally) -> tuple[float | None, float | None]:

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from pydantic import ValidationError
 
 from schemas.events import Cell, Payment
@@ -293,6 +294,7 @@ def shares_of(payments: Iterable[Payment]) -> dict[str, float]:
 
 def comparable(document: dict[str, Any]) -> dict[str, Any]:
     """Return of an adoption record what `Reference.documents` says of it; sectors without payments left out."""
+    document = msgspec.to_builtins(document)
     names = ("window", "tallies", "revision", "final", "cashless_share_count", "cashless_share_value")
     names += ("late", "outside_windows", "duplicates") if document["window"] == "total" else ()
     sectors = {sector: tallies for sector, tallies in document.get("by_sector", {}).items() if tallies}

@@ -92,7 +92,7 @@ class RealKind:
         return has < next_offset and self.paid[has][cell] != self.paid[next_offset][cell]
 
     def check_told(self, emission: Emission, next_offset: int) -> tuple[Any, tuple[int, ...]]:
-        place, document = (emission.topic, emission.key), emission.document
+        place, document = (emission.topic, emission.key), msgspec.to_builtins(emission.document)
         if comparable(document) != self.told[next_offset].get(place):
             raise Violation(f"{place} is false after {next_offset} records")
         if document["final"] and document["tallies"] != self.told[-1][place]["tallies"]:
@@ -124,7 +124,7 @@ class RealKind:
             raise Violation(f"the last own state counts {counts}, not {expected}")
         if {key: payments(cell.total()) for key, cell in cells.items() if payments(cell.total())} != self.paid[-1]:
             raise Violation("the cells' payments are not those of the log")
-        vnd = sum(tally["amount_vnd"] for cell in cells.values() for tally in as_document(cell.total()).values())
+        vnd = sum(tally.amount_vnd for cell in cells.values() for tally in as_document(cell.total()).values())
         if vnd != sum(one.payment.amount_vnd for one in reference.counted if one.payment.status == "settled"):
             raise Violation("the cells' VND are not those of the log")
         if any(has_closed(cell, state.watermarks[cell.run] // HOUR_MS) for cell in cells.values()):

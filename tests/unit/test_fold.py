@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from typing import Any
 
+import msgspec
 import pytest
 
 from producers.encoding import partition_of
 from schemas.events import DeadLetterReason
+from streams import tallies
 from streams.cells import CellState, close
 from streams.fold import MAX_DETAIL, Folded, PartitionFold, PartitionState
-from streams.tallies import as_document
 from tests.stream_model import (
     HOUR_MS,
     MIDNIGHT_MS,
@@ -28,6 +30,11 @@ MARKET, ELECTRICITY, OTHER_MARKET = PLACES[0], PLACES[1], PLACES[2]
 LATENESS_MS = 2 * HOUR_MS
 DAY_MS = 24 * HOUR_MS
 GOOD = payment(MARKET, "good", 1)
+
+
+def as_document(tally: tallies.Tally) -> Any:
+    """A tally as it stands on the wire."""
+    return msgspec.to_builtins(tallies.as_document(tally))
 
 
 def new_fold(lateness_ms: int = LATENESS_MS) -> PartitionFold:
