@@ -128,7 +128,8 @@ class StreamWorker:
         return bool(self._choose(commune.encode(), numbers, numbers) == number)
 
     def _started_producer(self) -> AIOKafkaProducer:
-        return self.app.producer._ensure_producer()
+        producer: Any = self.app.producer
+        return producer._ensure_producer()
 
     def _states(self) -> list[PartitionState]:
         partitions = [owner.partition for owner in list(self._owners.values())]

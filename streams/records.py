@@ -22,6 +22,8 @@ CHUNKED_TOPICS: Final = frozenset({PAYMENTS})
 class RawRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types
     """The records of a fetched partition."""
 
+    next_fetch_offset: int
+
     def __iter__(self) -> Iterator[Any]:
         """Return the generator itself: a step less for each record."""
         return self._records_iterator if self._records_iterator is not None else iter(())

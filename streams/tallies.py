@@ -7,6 +7,7 @@ Layout: settled by method, then VND of these, then failed, then reversals, then 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import add as plus
 
 import msgspec
 
@@ -20,6 +21,8 @@ SIZE = 5 * WIDTH
 NOTHING: Tally = [0] * SIZE
 """The tally of nothing, not to be changed."""
 CASH = METHODS.index("cash")
+_PLACES = tuple((method, *range(number, SIZE, WIDTH)) for number, method in enumerate(METHODS))
+"""Of each method, where its five numbers stand."""
 METHOD_INDEX = {method: number for number, method in enumerate(METHODS)}
 
 
@@ -30,7 +33,7 @@ def empty() -> Tally:
 
 def add(target: Tally, other: Tally) -> None:
     """Add ``other`` to ``target`` in place."""
-    target[:] = map(int.__add__, target, other)
+    target[:] = map(plus, target, other)
 
 
 def count(tally: Tally, method: int, status: str, amount_vnd: int) -> None:
@@ -48,9 +51,9 @@ def count(tally: Tally, method: int, status: str, amount_vnd: int) -> None:
 def total(tallies: Iterable[Tally]) -> Tally:
     """Return the sum of tallies; of a single one itself. It is not to be changed."""
     listed = [tally for tally in tallies if tally is not NOTHING]
-    if len(listed) > 1:
-        return list(map(sum, zip(*listed, strict=True)))
-    return listed[0] if listed else NOTHING
+    if not listed:
+        return NOTHING
+    return listed[0] if len(listed) == 1 else list(map(sum, zip(*listed, strict=True)))
 
 
 def payments(tally: Tally) -> int:
@@ -75,11 +78,10 @@ def as_document(tally: Tally) -> dict[str, OfMethod]:
     """Return the tally as `schemas.events.Tallies` has it on the wire; methods without payments are left out."""
     if tally is NOTHING:
         return {}
-    groups = (tally[group : group + WIDTH] for group in (SETTLED, FAILED, VND, REVERSED, REVERSED_VND))
     return {
-        method: OfMethod(settled, failed, vnd, reversals, reversed_vnd)
-        for method, settled, failed, vnd, reversals, reversed_vnd in zip(METHODS, *groups, strict=True)
-        if settled or failed or reversals
+        method: OfMethod(tally[settled], tally[failed], tally[vnd], tally[reversed_], tally[reversed_vnd])
+        for method, settled, vnd, failed, reversed_, reversed_vnd in _PLACES
+        if tally[settled] or tally[failed] or tally[reversed_]
     }
 
 
