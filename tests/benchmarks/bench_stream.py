@@ -7,6 +7,9 @@ duplicates, windows, adoption, changelog, commits. Whether its aggregates are ex
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -34,7 +37,7 @@ from streams.offsets import end_offsets
 from tests.benchmarks.bench_publish import FullSpeed, produce
 from tests.benchmarks.measuring import Broker, Meter, Row, Stopwatch, broker_of, in_own_process, row, world_of
 
-TARGET = 60_000
+TARGET = 300_000
 LOOK_SECONDS = 0.5
 STARTING_LOOK_SECONDS = 0.02
 START_SECONDS = 60.0
@@ -46,10 +49,25 @@ FOLD_RECORDS = 200_000
 
 
 def run(events: int = 3_000_000, seconds: float = 5.0, broker: str | None = None) -> Iterator[Row]:
-    """Put `events` payments on a broker, let one worker fold them; then the fold alone for about `seconds`."""
+    """Put `events` payments on a broker, let one worker fold them; then the yardstick, and the fold alone.
+
+    These two run for about `seconds` each.
+    """
     with broker_of(broker, without_payments=True) as one, tempfile.TemporaryDirectory(prefix="quetma-bench-") as folder:
-        yield uvloop.run(_worker(one, events, Path(folder)))
+        ours = uvloop.run(_worker(one, events, Path(folder)))
+        stock = stock_agent(one, seconds)
+    yield ours | {"times_stock": round(ours["events_per_second"] / stock["events_per_second"], 1)}
+    yield stock
     yield in_own_process(fold, seconds=seconds)
+
+
+def stock_agent(broker: Broker, seconds: float) -> Row:
+    """Let `tests.benchmarks.stock_worker` process payments that are on a broker."""
+    command = [sys.executable, "-m", "tests.benchmarks.stock_worker", broker.servers, str(seconds)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + START_SECONDS, check=False)
+    if done.returncode:
+        raise UnreachableError("bench", f"the stock agent ended with exit code {done.returncode}", done.stderr[-2000:])
+    return row("stock agent", **json.loads(done.stdout[done.stdout.index("{") :]))
 
 
 @dataclass(frozen=True)

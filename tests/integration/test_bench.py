@@ -83,12 +83,14 @@ def test_publish() -> None:
 
 @pytest.mark.broker
 def test_stream() -> None:
-    worker, fold = bench_stream.run(events=3_000, seconds=TINY)
+    worker, stock, fold = bench_stream.run(events=3_000, seconds=TINY)
     check(worker, "stream", "worker", "broker")
     assert worker["events"] == 3_000
     assert worker["exact"] is True
     assert worker["adoption_records"] > 0
     assert worker["state_records"] > 0
+    check(stock, "stock agent", "stock")
+    assert worker["times_stock"] == pytest.approx(worker["events_per_second"] / stock["events_per_second"], abs=0.1)
     check(fold, "fold", "fold")
 
 
