@@ -166,6 +166,42 @@ class QrCode(Contract):
     issued_at: EpochMs
 
 
+class Account(Contract):
+    """The account that a till has registered for its static code. Key: ``run|source``; partition: its commune's.
+
+    It is acknowledged before the first payment that scans the code, or little after.
+    """
+
+    schema_version: SchemaVersion
+    run: Identifier
+    source: Identifier
+    commune: Slug
+    account: Identifier
+    registered_at: EpochMs
+
+
+class Alert(Contract):
+    """A payment by a scanned code to another account than the till has registered. Key: ``run|payment_id``.
+
+    Partition: its commune's. A repeated record of the payment, or a restart, writes the same alert again.
+    """
+
+    schema_version: SchemaVersion
+    kind: Literal["other_account", "unregistered"]
+    """Whether the till has registered another account, or none until the payment's hour had closed."""
+    run: Identifier
+    source: Identifier
+    cell: Identifier
+    commune: Identifier
+    payment_id: Identifier
+    beneficiary: Identifier
+    """Where the money went."""
+    registered: Identifier | None = None
+    """Where it should have gone."""
+    amount_vnd: PaymentVnd
+    occurred_at: EpochMs
+
+
 class Truth(Contract):
     """What is known of a payment beyond its record. Key: ``run|payment_id|label``; partition: its commune's."""
 
@@ -253,6 +289,30 @@ class RunFaults(Contract):
     """Payments held back for long."""
     out_of_order: Count = 0
     """Payments held back for a little."""
+
+
+class Checkpoint(Contract):
+    """Where a shard of a run begins again after a restart: a day before which everything is acknowledged.
+
+    Key: ``run|checkpoint|shard``. It stands behind the ledger entries of the days before its own.
+    """
+
+    kind: Literal["checkpoint"] = "checkpoint"
+    schema_version: SchemaVersion
+    run: Identifier
+    shard: Annotated[str, Field(pattern=r"^[0-9]+/[0-9]+$")]
+    """``I/N``: every N-th commune from the I-th."""
+    day: str
+    """First local date of which not all was acknowledged, ISO 8601."""
+    offsets: list[Count]
+    """By partition of ``quetma.payments``: no record of the day or of a later one lies before it."""
+    payments: list[Count]
+    """By source, in the order in which the scenario numbers them: payments before the day."""
+    duplicates: Count = 0
+    """Faults before the day, as in `RunFaults`."""
+    malformed: Count = 0
+    late: Count = 0
+    out_of_order: Count = 0
 
 
 WindowKind = Literal["total", "day", "hour"]

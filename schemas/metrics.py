@@ -221,6 +221,14 @@ METRICS: tuple[Metric, ...] = (
         collected=True,
     ),
     Metric(
+        "quetma_fraud_alerts",
+        "counter",
+        ("partition",),
+        ("stream",),
+        "payments to another account than their till has registered",
+        collected=True,
+    ),
+    Metric(
         "quetma_dead_letters",
         "counter",
         ("partition", "reason"),

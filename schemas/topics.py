@@ -8,13 +8,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from schemas.events import Adoption, Cell, LedgerEntry, Payment, QrCode, RunFaults, RunStarted, Truth
+from schemas.events import (
+    Account,
+    Adoption,
+    Alert,
+    Cell,
+    Checkpoint,
+    LedgerEntry,
+    Payment,
+    QrCode,
+    RunFaults,
+    RunStarted,
+    Truth,
+)
 from schemas.types import Contract
 
 PAYMENTS = "quetma.payments"
 DEAD_LETTERS = "quetma.payments.dead-letters"
 CELLS = "quetma.cells"
 QR_CODES = "quetma.qr-codes"
+ACCOUNTS = "quetma.accounts"
+ALERTS = "quetma.alerts"
 TRUTH = "quetma.truth"
 LEDGER = "quetma.ledger"
 ADOPTION_MARKET = "quetma.adoption.market"
@@ -68,6 +82,8 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(CELLS, "run|cell", 1, "compact", None, (Cell,), "markets and commune sectors of each run"),
     Topic(QR_CODES, "run|code", None, "compact", None, (QrCode,), "the codes that stalls and bills show"),
+    Topic(ACCOUNTS, "run|source", None, "compact", None, (Account,), "the accounts that tills have registered"),
+    Topic(ALERTS, "run|payment_id", None, "compact", None, (Alert,), "payments to an account that was not registered"),
     Topic(
         TRUTH,
         "run|payment_id|label",
@@ -79,11 +95,11 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         LEDGER,
-        "run, run|cell|day, or run|faults|shard",
+        "run, run|cell|day, run|faults|shard, or run|checkpoint|shard",
         1,
         "compact",
         None,
-        (RunStarted, LedgerEntry, RunFaults),
+        (RunStarted, LedgerEntry, RunFaults, Checkpoint),
         "what Kafka acknowledged, counted by the producer",
     ),
     Topic(ADOPTION_MARKET, "run|market|window|start", None, "compact", None, (Adoption,), "adoption by market"),

@@ -25,9 +25,11 @@ from schemas.errors import ExitCode, QuetmaError
 from schemas.metrics import Metrics
 from schemas.settings import Settings
 from schemas.topics import PAYMENTS, STATE_CHANGELOG, STATE_TABLE, STREAM_GROUP
+from streams.accounts import AccountRegistry
 from streams.chunks import SCHEME, Chunk, ChunkApp, ChunkScheduler, ChunkSchema, StateTable
 from streams.counts import PartitionCounts
 from streams.fold import PartitionState
+from streams.fraud import is_unsure
 from streams.lineage import Recovered
 from streams.offsets import first_offset, records_to_end
 from streams.partitions import Partition
@@ -69,6 +71,7 @@ class StreamWorker:
         self._claimant = f"{socket.gethostname()} {os.getpid()}"
         self._durable: dict[int, int] = {}
         self._registry = CellRegistry(servers)
+        self._accounts = AccountRegistry(servers)
         self._flushing = asyncio.Lock()
         self._started = time.monotonic()
         self._awake_at: float | None = None
@@ -149,6 +152,7 @@ class StreamWorker:
         self._changelog_ends |= changelog_ends
         owners = [Owner(number, self._registry, partial(self._open_partition, number)) for number in changelog_ends]
         self._owners = {owner.number: owner for owner in owners}
+        await self._accounts.refresh(changelog_ends)
         await asyncio.gather(*(self._run(owner, owner.open()) for owner in owners))
         self._settles_at = time.monotonic() + self._settings.stream.session_timeout_seconds
         self._metrics.gauge("quetma_recovery_seconds").set(time.monotonic() - self._started)
@@ -157,7 +161,8 @@ class StreamWorker:
 
     def _open_partition(self, number: int, epoch: int, recovered: Recovered) -> Partition:
         lateness = self._settings.stream.allowed_lateness_seconds * 1000
-        return Partition(number, epoch, recovered, lateness, partial(self._belongs, number))
+        belongs = partial(self._belongs, number)
+        return Partition(number, epoch, recovered, lateness, belongs=belongs, accounts=self._accounts)
 
     async def _run(self, owner: Owner[Partition], commands: Commands) -> None:
         """Execute commands, and those that follow from what came of them."""
@@ -177,7 +182,7 @@ class StreamWorker:
                 place = TopicPartition(PAYMENTS, number)
                 return owner.looked(command, await first_offset(self._servers, place, at_least))
             case Refresh():
-                await self._registry.refresh()
+                await asyncio.gather(self._registry.refresh(), self._accounts.refresh([number]))
                 return owner.refreshed(command)
             case Seek(offset=offset):
                 await self.app.consumer.seek_wait({TP(PAYMENTS, number): offset})
@@ -197,7 +202,8 @@ class StreamWorker:
 
     async def _catch_up(self, number: int) -> None:
         place = TopicPartition(STATE_CHANGELOG, number)
-        for key, value in await records_to_end(self._servers, place, self._changelog_ends[number]):
+        records, _ = await records_to_end(self._servers, place, self._changelog_ends[number])
+        for key, value in records:
             self._table.learn(key, value)
 
     async def _fold(self, stream: StreamT[Any]) -> None:
@@ -256,6 +262,9 @@ class StreamWorker:
                 self._settles_at = None
                 for owner in self._owners.values():
                     owner.settle()
+            await self._accounts.refresh(
+                [state.partition for state in self._states() if is_unsure(state.suspects, self._accounts)]
+            )
             for owner in list(self._owners.values()):
                 await self._run(owner, owner.tick())
 

@@ -23,6 +23,7 @@ _FIELDS = {
     "quetma_applied_payments": "applied",
     "quetma_dropped_duplicates": "duplicates",
     "quetma_late_records": "late",
+    "quetma_fraud_alerts": "alerts",
 }
 
 

@@ -15,6 +15,7 @@ from schemas.events import SCHEMA_VERSION, Cell, DeadLetterReason, PaymentRow, d
 from streams import tallies
 from streams.cells import HOUR_MS, CellState, add_late
 from streams.duplicates import admit
+from streams.fraud import NOBODY, Accounts, Suspect, suspect
 from streams.tallies import METHOD_INDEX, VND
 
 MAX_TIME_DIGITS: Final = 15
@@ -50,6 +51,10 @@ class PartitionState(msgspec.Struct, gc=False):
     duplicates: int = 0
     late: int = 0
     dead_letters: dict[str, int] = msgspec.field(default_factory=dict)
+    suspects: list[Suspect] = msgspec.field(default_factory=list)
+    """Payments to an account that their till had not registered by then."""
+    alerts: int = 0
+    """Of these, how many were found out."""
 
 
 class DeadLetter(msgspec.Struct):
@@ -91,13 +96,24 @@ class PartitionFold:
         state: PartitionState,
         cells: Iterable[CellState],
         allowed_lateness_ms: int,
+        *,
         belongs: Belongs = always,
+        accounts: Accounts = NOBODY,
     ) -> None:
-        """Open with what is known; ``belongs`` says whether a commune's payments belong on this partition."""
+        """Open with what is known.
+
+        Args:
+            state: of the partition.
+            cells: of the partition.
+            allowed_lateness_ms: event time that windows stay open beyond their end.
+            belongs: whether a commune's payments belong on this partition.
+            accounts: what tills have registered.
+        """
         self.state = state
         self._belongs = belongs
         self._by_place = {(cell.run, cell.cell): cell for cell in cells}
         self._lateness = allowed_lateness_ms
+        self._accounts = accounts
 
     @property
     def cells(self) -> Collection[CellState]:
@@ -125,7 +141,7 @@ class PartitionFold:
         touched: dict[tuple[str, str], CellState] = {}
         dead: list[DeadLetter] = []
         probes: list[int] = []
-        run, watermark = "", 0
+        run, watermark, registered = "", 0, None
         applied = duplicates = replayed = late = 0
         consumed = len(records)
         for position, record in enumerate(records):
@@ -152,9 +168,13 @@ class PartitionFold:
             if row.run != run:
                 run = row.run
                 watermark = watermarks.get(run, 0)
+                registered = self._accounts.of_run(run)
             occurred_at = row.occurred_at
             if occurred_at - lateness > watermark:
                 watermark = watermarks[run] = occurred_at - lateness
+            beneficiary = row.beneficiary
+            if beneficiary is not None and registered is not None and registered.get(row.source) != beneficiary:
+                state.suspects.append(suspect(row))
             if record.offset <= cell.applied_offset:
                 replayed += 1
                 continue

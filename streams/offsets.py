@@ -70,8 +70,10 @@ async def first_offset(bootstrap_servers: str, place: TopicPartition, at_least: 
         await consumer.stop()
 
 
-async def records_to_end(bootstrap_servers: str, place: TopicPartition, begin: int) -> list[tuple[bytes, bytes | None]]:
-    """Return keys and values from an offset on, up to where the partition ends when all before has been read.
+async def records_to_end(
+    bootstrap_servers: str, place: TopicPartition, begin: int
+) -> tuple[list[tuple[bytes, bytes | None]], int]:
+    """Return keys and values from an offset on, up to where the partition ends when all before has been read; and that.
 
     The end moves with what others write meanwhile, so that no record is missed for a newer one of its key.
     """
@@ -88,6 +90,6 @@ async def records_to_end(bootstrap_servers: str, place: TopicPartition, begin: i
             records += [(one.key, one.value) for one in fetched.get(place, ()) if one.key is not None]
             end = consumer.highwater(place)
             if end is not None and await consumer.position(place) >= end:
-                return records
+                return records, end
     finally:
         await consumer.stop()

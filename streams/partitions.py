@@ -1,10 +1,10 @@
 """One partition in a worker's hands: folded chunk by chunk, made durable flush by flush.
 
-In: chunks, by offset. Out: for each flush the records to write: cell states, adoption, dead letters; and, once they
-are acknowledged, the offset that may be committed.
+In: chunks, by offset. Out: for each flush the records to write: cell states, adoption, dead letters, alerts; and, once
+they are acknowledged, the offset that may be committed.
 Pure. What makes it exact:
 
-1. A flush writes the state of every cell that changed and the dead letters; when that is acknowledged, the
+1. A flush writes the state of every cell that changed, the dead letters and alerts; when that is acknowledged, the
    partition's own state: its `next_offset` says up to where the cells are complete. A crash before that leaves
    cells that are ahead; `applied_offset` in each of them passes over what they have already.
 2. The first flush of an owner has all cells, under keys of its own: see `streams.lineage`.
@@ -25,6 +25,7 @@ import msgspec
 from streams.cells import CellState, close, has_closed, pack, unpack
 from streams.emission import Emission, emissions
 from streams.fold import Belongs, DeadLetter, Folded, PartitionFold, PartitionState, Record, Registry, always
+from streams.fraud import NOBODY, Accounts, judged
 from streams.lineage import Recovered, state_key
 from streams.tallies import payments
 
@@ -37,6 +38,8 @@ class Flush:
     """Table keys and values of the cells that changed."""
     emissions: list[Emission]
     dead_letters: list[DeadLetter]
+    alerts: list[tuple[bytes, bytes]]
+    """Keys and values."""
     probes: list[int]
     own: tuple[bytes, bytes]
     """Table key and value of the partition's own state."""
@@ -48,9 +51,16 @@ class Partition:
     """The fold of one partition and what of it has not been written yet."""
 
     def __init__(
-        self, number: int, epoch: int, recovered: Recovered, allowed_lateness_ms: int, belongs: Belongs = always
+        self,
+        number: int,
+        epoch: int,
+        recovered: Recovered,
+        allowed_lateness_ms: int,
+        *,
+        belongs: Belongs = always,
+        accounts: Accounts = NOBODY,
     ) -> None:
-        """Open a partition from what was recovered, to be written under an epoch; ``belongs`` as in `PartitionFold`."""
+        """Open a partition from what was recovered, to be written under an epoch; the rest as in `PartitionFold`."""
         state = PartitionState(partition=number)
         if recovered.own is not None:
             state = msgspec.msgpack.decode(recovered.own, type=PartitionState)
@@ -63,7 +73,8 @@ class Partition:
         state.late = sum(cell.late for cell in cells)
         self._complete_from = max((cell.applied_offset for cell in cells), default=-1) + 1
         """Offset from which on no cell is ahead of another."""
-        self.fold = PartitionFold(state, cells, allowed_lateness_ms, belongs)
+        self.fold = PartitionFold(state, cells, allowed_lateness_ms, belongs=belongs, accounts=accounts)
+        self._accounts = accounts
         self._closed_until: dict[str, int] = {}
         for cell in cells:
             self._closed_until[cell.run] = max(cell.closed_until, self._closed_until.get(cell.run, 0))
@@ -93,6 +104,7 @@ class Partition:
         """Return what is to be written now, or None if nothing is. It counts as written: an owner that fails ends."""
         if self.next_offset < self._complete_from:
             return None
+        alerts = self._found_out()
         if not self._dirty:
             return None
         hours = self.fold.watermark_hours()
@@ -104,6 +116,7 @@ class Partition:
             cells=[(state_key(self.number, self._epoch, cell.key), pack(cell)) for cell in self._changed.values()],
             emissions=emitted,
             dead_letters=self._dead_letters,
+            alerts=alerts,
             probes=self._probes,
             own=(state_key(self.number, self._epoch), msgspec.msgpack.encode(self.fold.state)),
             next_offset=self.next_offset,
@@ -112,6 +125,16 @@ class Partition:
         self._dead_letters, self._probes, self._changed, self._dirty = [], [], {}, False
         self._tells_all = False
         return flush
+
+    def _found_out(self) -> list[tuple[bytes, bytes]]:
+        """Judge the suspects; return the alerts."""
+        state = self.fold.state
+        if not state.suspects:
+            return []
+        alerts, rest = judged(state.suspects, self._accounts, state.watermarks)
+        self._dirty = self._dirty or len(rest) < len(state.suspects)
+        state.suspects, state.alerts = rest, state.alerts + len(alerts)
+        return alerts
 
     def tell_again(self) -> None:
         """Emit all in the next flush, though it was emitted: an earlier owner's record may have landed after ours."""

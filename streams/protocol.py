@@ -88,13 +88,15 @@ class Write:
 
     state: Sequence[StateRecord] = ()
     dead_letters: Sequence[DeadLetter] = ()
+    alerts: Sequence[tuple[bytes, bytes]] = ()
+    """Keys and values."""
     emissions: Sequence[Emission] = ()
     probes: Sequence[int] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to wait for."""
-        return not (self.state or self.dead_letters or self.emissions)
+        return not (self.state or self.dead_letters or self.alerts or self.emissions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,12 +268,12 @@ class Owner(Generic[P]):
     def _course(self, partition: P, flush: Flush) -> Iterator[Command]:
         """Yield the steps of a flush; each write is acknowledged before the next step is taken.
 
-        1. Cells and dead letters before the own state, which says that they are complete up to its offset.
+        1. Cells, dead letters and alerts before the own state, which says that they are complete up to its offset.
         2. Adoption after them: what was told never exceeds what is durable.
         3. Only when all is acknowledged may the offset be committed, and windows leave.
         4. Older lineages go last. From the own state on, this one is what a recovery takes.
         """
-        yield Write(state=flush.cells, dead_letters=flush.dead_letters)
+        yield Write(state=flush.cells, dead_letters=flush.dead_letters, alerts=flush.alerts)
         yield Write(state=[flush.own])
         yield Write(emissions=flush.emissions, probes=flush.probes)
         partition.flushed(flush)

@@ -1,8 +1,8 @@
 """What an owner wants written, onto its topics.
 
-In: `streams.protocol.Write`s and claims. Out: records on the changelog, the adoption topics and the dead letters, each
-acknowledged when the call returns. They go as whole batches: Faust's producer takes one record at a time, with a future
-and a look for a free place for each, and a flush has thousands.
+In: `streams.protocol.Write`s and claims. Out: records on the changelog, the adoption topics, the alerts and the dead
+letters, each acknowledged when the call returns. They go as whole batches: Faust's producer takes one record at a time,
+with a future and a look for a free place for each, and a flush has thousands.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaProducer
 
-from schemas.topics import DEAD_LETTERS, PAYMENTS, STATE_CHANGELOG
+from schemas.topics import ALERTS, DEAD_LETTERS, PAYMENTS, STATE_CHANGELOG
 from streams.fold import DeadLetter
 from streams.lineage import StateRecord, claim_of
 from streams.protocol import Write
@@ -54,6 +54,7 @@ class Writer:
         now = _now()
         futures = await self._send(partition, self._state(write.state, now))
         futures += await self._send(partition, (_dead_letter(partition, one) for one in write.dead_letters))
+        futures += await self._send(partition, ((ALERTS, key, value, now, _NO_HEADERS) for key, value in write.alerts))
         futures += await self._send(partition, sorted(_adoption(write, now), key=itemgetter(0)))
         await asyncio.gather(*futures)
 

@@ -220,6 +220,7 @@ class ModelPartition:
             cells=[(state_key(NUMBER, self._epoch, name), self.cells[name]) for name in self._changed],
             emissions=news,
             dead_letters=self._dead,
+            alerts=[],
             probes=[],
             own=(state_key(NUMBER, self._epoch), self.next_offset),
             next_offset=self.next_offset,

@@ -332,7 +332,7 @@ def test_a_payment_on_another_partition_than_its_communes_is_misrouted() -> None
     home = partition_of(GOOD["commune"].encode(), 4)
     for number, reasons in ((home, {}), ((home + 1) % 4, {"misrouted": 1})):
         belongs = partial(lambda number, commune: partition_of(commune.encode(), 4) == number, number)
-        fold = PartitionFold(PartitionState(partition=number), [], LATENESS_MS, belongs)
+        fold = PartitionFold(PartitionState(partition=number), [], LATENESS_MS, belongs=belongs)
         folded = apply(fold, log_of(wire(GOOD)))
         assert fold.state.dead_letters == reasons
         assert len(fold.cells) == (not reasons)
