@@ -1,6 +1,6 @@
 """The QR codes that stalls and bills show: static ones at stalls, dynamic ones with amount on bills.
 
-In: codes issued, as columns. Out: a `RecordBlock` for ``quetma.qr-codes``.
+In: codes issued, as columns. Out: a `RecordBlock` for ``quetma.qr-codes``, and one for ``quetma.accounts``.
 Accounts begin with SIM and banks are fictitious: none of these codes can move money.
 """
 
@@ -22,7 +22,7 @@ from producers.simulation.columns import NO_BILL
 from producers.simulation.world import World
 from schemas.events import SCHEMA_VERSION, Sector
 from schemas.qr import FICTITIOUS_BANKS, PayloadTemplate
-from schemas.topics import QR_CODES
+from schemas.topics import ACCOUNTS, QR_CODES
 
 MCC: dict[Sector, str] = {
     "market_stall": "5499",
@@ -41,6 +41,7 @@ class _Till:
     """What all codes of a till have in common, as text."""
 
     name: str
+    commune: str
     prefix: str
     """Of its bills' numbers."""
     template: PayloadTemplate
@@ -75,6 +76,29 @@ class CodeEncoder:
             timestamp=np.full(len(value), issued.issued_at),
         )
 
+    def registered(self, issued: IssuedCodes) -> RecordBlock | None:
+        """Encode the accounts that counters register with their static codes; None if there are none among the codes.
+
+        One record each, key: run and source, partition: that of the commune.
+        """
+        if not len(issued.source) or _are_bills(issued):
+            return None
+        begin = f'{{"schema_version":{SCHEMA_VERSION},"run":"{self._run}","source":"'
+        tills = [self._till(source) for source in issued.source.tolist()]
+        accounts = [account_of(self._world, source) for source in issued.source.tolist()]
+        rows = zip(tills, accounts, strict=True)
+        values = [
+            f'{begin}{till.name}","commune":"{till.commune}","account":"{account}","registered_at":{issued.issued_at}}}'
+            for till, account in rows
+        ]
+        return RecordBlock(
+            topic=ACCOUNTS,
+            partition=self._partition[self._world.commune_of_source[issued.source]],
+            key=pl.Series([f"{self._run}|{till.name}" for till in tills]),
+            value=pl.Series(values),
+            timestamp=np.full(len(values), issued.issued_at),
+        )
+
     def _bills(self, issued: IssuedCodes) -> tuple[pl.Series, pl.Series]:
         """Return the codes of bills of one till, and what is shown there, payload and amount, as text."""
         till = self._till(int(issued.source[0]))
@@ -95,7 +119,7 @@ class CodeEncoder:
         name = self._world.source_ids[source]
         commune = self._world.places[self._world.commune_of_source[source]].id
         middle = f'","source":"{name}","commune":"{commune}","kind":"'
-        return _Till(name, self._prefixes[source], self._new_template(source), middle)
+        return _Till(name, commune, self._prefixes[source], self._new_template(source), middle)
 
     def _new_template(self, source: int) -> PayloadTemplate:
         cell = self._world.cells[self._world.cell_of_source[source]]

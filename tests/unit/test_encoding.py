@@ -31,6 +31,7 @@ from schemas.events import (
     METHODS,
     STATUSES,
     TRUTH_LABELS,
+    Account,
     Cell,
     Payment,
     QrCode,
@@ -40,7 +41,7 @@ from schemas.events import (
     payment_id,
 )
 from schemas.qr import FICTITIOUS_BANKS
-from schemas.topics import PAYMENTS, QR_CODES, TRUTH
+from schemas.topics import ACCOUNTS, PAYMENTS, QR_CODES, TRUTH
 from schemas.types import MAX_PAYMENT_VND, MAX_TIME_MS, MIN_TIME_MS
 from tests.province_days import CLEAN, FAULTY, TROUBLED, Row, in_order, rows_of, sent
 from tests.worlds import codes, wire, world, written
@@ -412,6 +413,25 @@ def test_records_of_codes_lie_where_their_commune_does():
         assert block.partition.tolist() == [partition_of(code.commune.encode(), 5) for code in found]
         assert block.timestamp.tolist() == [issued.issued_at] * len(found) == [code.issued_at for code in found]
         assert written(block.value) == [encode(code) for code in found]
+
+
+def test_counters_register_the_accounts_that_their_codes_and_payments_name():
+    encoder = CodeEncoder(SMALL, "r", 5)
+    blocks = [(issued, encoder.registered(issued)) for issued in first_day().codes]
+    assert any(block is None for _, block in blocks)
+    for issued, block in blocks:
+        if block is None:
+            assert issued.bill.tolist() != [NO_BILL] * len(issued.bill)
+            continue
+        found = [Account.model_validate_json(value) for value in written(block.value)]
+        shown = [QrCode.model_validate_json(value) for value in written(encoder.block(issued).value)]
+        assert block.topic == ACCOUNTS
+        assert [(one.source, one.commune) for one in found] == [(code.source, code.commune) for code in shown]
+        assert [one.account for one in found] == [qr.parse(code.payload).account for code in shown]
+        assert written(block.key) == [f"r|{one.source}".encode() for one in found]
+        assert written(block.value) == [encode(one) for one in found]
+        assert block.partition.tolist() == encoder.block(issued).partition.tolist()
+        assert block.timestamp.tolist() == [one.registered_at for one in found] == [issued.issued_at] * len(found)
 
 
 # -- cells ---------------------------------------------------------------------------------------------------
