@@ -19,6 +19,7 @@ from streams.fraud import NOBODY, Accounts, Suspect, suspect
 from streams.tallies import METHOD_INDEX, VND
 
 MAX_TIME_DIGITS: Final = 15
+NO_CELLS: Final[dict[str, CellState]] = {}
 MAX_DETAIL: Final = 200
 """Longest explanation of a dead letter; it may quote the record, which can be of any length."""
 
@@ -111,14 +112,16 @@ class PartitionFold:
         """
         self.state = state
         self._belongs = belongs
-        self._by_place = {(cell.run, cell.cell): cell for cell in cells}
+        self._by_run: dict[str, dict[str, CellState]] = {}
+        for cell in cells:
+            self._by_run.setdefault(cell.run, {})[cell.cell] = cell
         self._lateness = allowed_lateness_ms
         self._accounts = accounts
 
     @property
     def cells(self) -> Collection[CellState]:
         """All cells of the partition."""
-        return self._by_place.values()
+        return [cell for cells in self._by_run.values() for cell in cells.values()]
 
     def watermark_hours(self) -> dict[str, int]:
         """Return the first hour that has not closed, of each run."""
@@ -135,13 +138,13 @@ class PartitionFold:
             registry_is_fresh: whether the registry was read after the records were fetched. If not, folding
                 stops before a record whose cell is unknown; if so, that record is set aside.
         """
-        state, by_place, lateness = self.state, self._by_place, self._lateness
+        state, lateness = self.state, self._lateness
         watermarks = state.watermarks
         decode, method_index, hour_ms = decode_payment, METHOD_INDEX, HOUR_MS
-        touched: dict[tuple[str, str], CellState] = {}
+        touched: dict[int, CellState] = {}
         dead: list[DeadLetter] = []
         probes: list[int] = []
-        run, watermark, registered = "", 0, None
+        run, watermark, registered, cells = "", 0, None, NO_CELLS
         applied = duplicates = replayed = late = 0
         consumed = len(records)
         for position, record in enumerate(records):
@@ -152,8 +155,11 @@ class PartitionFold:
                 continue
             if record.headers:
                 probes.extend(_sent_at(record.headers))
-            place = (row.run, row.cell)
-            if (cell := by_place.get(place)) is None:
+            if row.run != run:
+                run = row.run
+                watermark, registered = watermarks.get(run, 0), self._accounts.of_run(run)
+                cells = self._by_run.get(run, NO_CELLS)
+            if (cell := cells.get(row.cell)) is None:
                 cell = self._new_cell(row, registry)
                 if cell is None:
                     if not registry_is_fresh:
@@ -161,14 +167,11 @@ class PartitionFold:
                         break
                     dead.append(_homeless(record, row, registry))
                     continue
+                cells = self._by_run.get(run, NO_CELLS)
             if row.commune != cell.commune or row.sector != cell.sector:
                 found = f"{row.cell}: commune {row.commune}, sector {row.sector}"
                 dead.append(DeadLetter(record, DeadLetterReason.UNKNOWN_CELL, found))
                 continue
-            if row.run != run:
-                run = row.run
-                watermark = watermarks.get(run, 0)
-                registered = self._accounts.of_run(run)
             occurred_at = row.occurred_at
             if occurred_at - lateness > watermark:
                 watermark = watermarks[run] = occurred_at - lateness
@@ -178,7 +181,7 @@ class PartitionFold:
             if record.offset <= cell.applied_offset:
                 replayed += 1
                 continue
-            touched[place] = cell
+            touched[id(cell)] = cell
             source, sequence = row.source, row.sequence
             if cell.highest.get(source, 0) + 1 == sequence:
                 cell.highest[source] = sequence
@@ -230,7 +233,7 @@ class PartitionFold:
             run=row.run, cell=row.cell, commune=known.commune, sector=known.sector, province=known.province
         )
         if row.commune == known.commune and row.sector == known.sector:  # else it is set aside, and leaves no cell
-            self._by_place[row.run, row.cell] = cell
+            self._by_run.setdefault(row.run, {})[row.cell] = cell
         return cell
 
 
