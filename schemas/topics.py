@@ -36,8 +36,7 @@ ADOPTION_COMMUNE = "quetma.adoption.commune"
 
 STREAM_GROUP = "quetma-stream"
 """Consumer group (and Faust app) of the stream workers."""
-STATE_TABLE = "cells"
-STATE_CHANGELOG = f"{STREAM_GROUP}-{STATE_TABLE}-changelog"
+STATE_CHANGELOG = f"{STREAM_GROUP}-cells-changelog"
 
 GIB = 1 << 30
 EVENT_TIME = {"retention.ms": "-1", "message.timestamp.after.max.ms": str(2**63 - 1)}
@@ -112,5 +111,5 @@ TOPICS: tuple[Topic, ...] = (
         (Adoption,),
         "adoption by commune",
     ),
-    Topic(STATE_CHANGELOG, "cell state", None, "compact", None, (), "the stream workers' own state"),
+    Topic(STATE_CHANGELOG, "partition|epoch|cell", None, "compact", None, (), "the stream workers' own state"),
 )

@@ -14,7 +14,7 @@ from aiokafka import TopicPartition
 from schemas.events import Account
 from schemas.topics import ACCOUNTS
 from schemas.types import struct_of
-from streams.offsets import records_to_end
+from streams.offsets import read_to_end
 
 _decode = msgspec.json.Decoder(struct_of(Account)).decode
 
@@ -37,12 +37,10 @@ class AccountRegistry:
 
     async def _refresh(self, partition: int) -> None:
         begin = self._next_offset.get(partition, 0)
-        found, end = await records_to_end(self._servers, TopicPartition(ACCOUNTS, partition), begin)
-        for _, value in found:
-            self._learn(value)
-        self._next_offset[partition] = end
+        place = TopicPartition(ACCOUNTS, partition)
+        self._next_offset[partition] = await read_to_end(self._servers, place, begin, self._learn)
 
-    def _learn(self, value: bytes | None) -> None:
+    def _learn(self, _key: bytes, value: bytes | None) -> None:
         try:
             account = _decode(value or b"")
         except (msgspec.MsgspecError, UnicodeDecodeError):

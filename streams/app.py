@@ -24,14 +24,14 @@ from yarl import URL
 from schemas.errors import ExitCode, QuetmaError
 from schemas.metrics import Metrics
 from schemas.settings import Settings
-from schemas.topics import PAYMENTS, STATE_CHANGELOG, STATE_TABLE, STREAM_GROUP
+from schemas.topics import PAYMENTS, STATE_CHANGELOG, STREAM_GROUP
 from streams.accounts import AccountRegistry
-from streams.chunks import SCHEME, Chunk, ChunkApp, ChunkScheduler, ChunkSchema, StateTable
+from streams.chunks import SCHEME, Chunk, ChunkApp, ChunkScheduler, ChunkSchema
 from streams.counts import PartitionCounts
 from streams.fold import PartitionState
 from streams.fraud import is_unsure
 from streams.lineage import Recovered
-from streams.offsets import first_offset, records_to_end
+from streams.offsets import first_offset, read_to_end
 from streams.partitions import Partition
 from streams.protocol import CatchUp, Claim, Command, Commands, Commit, Count, Look, Owner, Refresh, Seek, Write
 from streams.records import install
@@ -67,7 +67,6 @@ class StreamWorker:
         self._choose = DefaultPartitioner()
         self._metrics = metrics
         self._owners: dict[int, Owner[Partition]] = {}
-        self._changelog_ends: dict[int, int] = {}
         self._claimant = f"{socket.gethostname()} {os.getpid()}"
         self._durable: dict[int, int] = {}
         self._registry = CellRegistry(servers)
@@ -77,16 +76,7 @@ class StreamWorker:
         self._awake_at: float | None = None
         self._settles_at: float | None = None
         self.app = self._create_app(servers, data_dir, partitions)
-        self._table = StateTable(
-            self.app,
-            name=STATE_TABLE,
-            partitions=partitions,
-            key_type=bytes,
-            value_type=bytes,
-            help="cell and partition states, packed",
-        )
-        self.app.tables.add(self._table)
-        self._writer = Writer(self._started_producer, self._table)
+        self._writer = Writer(self._started_producer)
         self.app.agent(self.app.topic(PAYMENTS, schema=ChunkSchema()))(self._fold)
         self.app.task(self._keep_flushing)
         self.app.task(self._watch_for_pauses)
@@ -142,17 +132,12 @@ class StreamWorker:
         end: int | None = self.app.consumer.highwater(TP(PAYMENTS, number))
         return end
 
-    async def _open(self, changelog_ends: dict[int, int]) -> dict[int, int]:
-        """Own the assigned partitions; return where to go on reading.
-
-        Args:
-            changelog_ends: the partitions, and the end of each one's changelog up to which the table was recovered.
-        """
+    async def _open(self, numbers: set[int]) -> dict[int, int]:
+        """Own the assigned partitions; return where to go on reading."""
         self._close(set(self._owners))
-        self._changelog_ends |= changelog_ends
-        owners = [Owner(number, self._registry, partial(self._open_partition, number)) for number in changelog_ends]
+        owners = [Owner(number, self._registry, partial(self._open_partition, number)) for number in sorted(numbers)]
         self._owners = {owner.number: owner for owner in owners}
-        await self._accounts.refresh(changelog_ends)
+        await self._accounts.refresh(numbers)
         await asyncio.gather(*(self._run(owner, owner.open()) for owner in owners))
         self._settles_at = time.monotonic() + self._settings.stream.session_timeout_seconds
         self._metrics.gauge("quetma_recovery_seconds").set(time.monotonic() - self._started)
@@ -176,8 +161,7 @@ class StreamWorker:
             case Claim():
                 return owner.claimed(await self._writer.claim(number, self._claimant))
             case CatchUp():
-                await self._catch_up(number)
-                return owner.recovered(self._table.data)
+                return owner.recovered(await self._changelog(number))
             case Look(at_least=at_least):
                 place = TopicPartition(PAYMENTS, number)
                 return owner.looked(command, await first_offset(self._servers, place, at_least))
@@ -200,11 +184,18 @@ class StreamWorker:
                 self._metrics.counter("quetma_replayed_records").inc(replayed)
         return []
 
-    async def _catch_up(self, number: int) -> None:
-        place = TopicPartition(STATE_CHANGELOG, number)
-        records, _ = await records_to_end(self._servers, place, self._changelog_ends[number])
-        for key, value in records:
-            self._table.learn(key, value)
+    async def _changelog(self, number: int) -> dict[bytes, bytes]:
+        """Read a partition's changelog to its end; return the newest value of each key."""
+        table: dict[bytes, bytes] = {}
+
+        def learn(key: bytes, value: bytes | None) -> None:
+            if value is None:
+                table.pop(key, None)
+            else:
+                table[key] = value
+
+        await read_to_end(self._servers, TopicPartition(STATE_CHANGELOG, number), 0, learn)
+        return table
 
     async def _fold(self, stream: StreamT[Any]) -> None:
         async for chunk in stream:

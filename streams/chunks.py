@@ -2,7 +2,7 @@
 
 In: what aiokafka fetched. Out: `Chunk`s; commits only up to what the worker calls durable.
 Only Faust's own extension points are used: the setting ConsumerScheduler, a Transport under its own URL scheme,
-a Schema, a Table. A chunk of thousands of records costs Faust what one event costs.
+a Schema. A chunk of thousands of records costs Faust what one event costs.
 """
 
 from __future__ import annotations
@@ -97,9 +97,8 @@ class ChunkApp(faust.App):
 
     durable_offset: Callable[[int], int | None]
     """Partition → offset up to which all writes are acknowledged; None if nothing is known."""
-    open_partitions: Callable[[dict[int, int]], Awaitable[dict[int, int]]]
-    """Assigned partitions, after recovery, and where it ended in each one's changelog → where to go on reading, for
-    those that have a state."""
+    open_partitions: Callable[[set[int]], Awaitable[dict[int, int]]]
+    """Assigned partitions → where to go on reading, for those that have a state."""
     write_out: Callable[[], Awaitable[None]]
     """Writes what has not been written, so that a successor has nothing to read again."""
     close_partitions: Callable[[set[int]], None]
@@ -129,10 +128,6 @@ class ChunkConsumer(driver.Consumer):
     """Commits a partition up to what is durable, and resumes it where its recovered state ends."""
 
     app: ChunkApp
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._changelog_ends: dict[int, int] = {}
 
     def _new_consumer_thread(self) -> _PromptThread:
         return _PromptThread(self, loop=self.loop, beacon=self.beacon)
@@ -165,23 +160,16 @@ class ChunkConsumer(driver.Consumer):
         """Seek after a recovery: to where the state ends, which the group's commit may be ahead of or behind."""
         await super().perform_seek()
         chunked = {tp.partition: tp for tp in self.assignment() if tp.topic in CHUNKED_TOPICS}
-        recovered = {number: self._changelog_ends.get(number, 0) for number in chunked}
-        resume = {chunked[number]: at for number, at in (await self.app.open_partitions(recovered)).items()}
+        resume = {chunked[number]: at for number, at in (await self.app.open_partitions(set(chunked))).items()}
         if not resume:
             return
-        ends = await self.highwaters(*resume)
+        broker = self.transport.url[0]
+        ends = await end_offsets(f"{broker.host}:{broker.port}", resume)
         beyond = [f"{tp.topic}-{tp.partition}: {at} of {ends[tp]}" for tp, at in resume.items() if at > ends[tp]]
         if beyond:
             found = f"the state has more records than the topic ({', '.join(beyond)}), which was made anew"
             raise BadInputError("stream", found, f"delete {STATE_CHANGELOG} too, to begin anew")
         await self.seek_wait(resume)
-
-    async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
-        """Return where partitions end, changelogs above all; asked by fetching, see `streams.offsets`."""
-        broker = self.transport.url[0]
-        ends = await end_offsets(f"{broker.host}:{broker.port}", partitions)
-        self._changelog_ends.update({tp.partition: end for tp, end in ends.items() if tp.topic == STATE_CHANGELOG})
-        return {TP(place.topic, place.partition): end for place, end in ends.items()}
 
 
 class ChunkTransport(driver.Transport):
@@ -211,17 +199,3 @@ class ChunkSchema(faust.Schema[Any, Any]):
             return event(app, message.key, message.value, None, message)
 
         return decode
-
-
-class StateTable(faust.Table[bytes, bytes]):
-    """A table of raw values, which follows what `streams.writing` writes: that does not go through Faust's buffer.
-
-    The buffer holds 100 messages and its flush returns early, so that commits could overtake the changelog.
-    """
-
-    def learn(self, key: bytes, value: bytes | None) -> None:
-        """Take what the changelog says of a key."""
-        if value is None:
-            self.data.pop(key, None)
-        else:
-            self.data[key] = value

@@ -8,7 +8,7 @@ right on every broker. Recovery that stopped at the former would lose most of a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -70,14 +70,16 @@ async def first_offset(bootstrap_servers: str, place: TopicPartition, at_least: 
         await consumer.stop()
 
 
-async def records_to_end(
-    bootstrap_servers: str, place: TopicPartition, begin: int
-) -> tuple[list[tuple[bytes, bytes | None]], int]:
-    """Return keys and values from an offset on, up to where the partition ends when all before has been read; and that.
+async def read_to_end(
+    bootstrap_servers: str, place: TopicPartition, begin: int, learn: Callable[[bytes, bytes | None], None]
+) -> int:
+    """Tell keys and values from an offset on, up to where the partition ends when all before has been read.
 
     The end moves with what others write meanwhile, so that no record is missed for a newer one of its key.
+
+    Returns:
+        That end.
     """
-    records: list[tuple[bytes, bytes | None]] = []
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers.split(","), fetch_max_wait_ms=FETCH_WAIT_MS, auto_offset_reset="earliest"
     )
@@ -86,10 +88,11 @@ async def records_to_end(
         consumer.assign([place])
         consumer.seek(place, begin)
         while True:
-            fetched = await consumer.getmany(place, timeout_ms=FETCH_WAIT_MS)
-            records += [(one.key, one.value) for one in fetched.get(place, ()) if one.key is not None]
+            for record in (await consumer.getmany(place, timeout_ms=FETCH_WAIT_MS)).get(place, ()):
+                if record.key is not None:
+                    learn(record.key, record.value)
             end = consumer.highwater(place)
             if end is not None and await consumer.position(place) >= end:
-                return records, end
+                return int(end)
     finally:
         await consumer.stop()

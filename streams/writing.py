@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 
@@ -29,39 +29,26 @@ _Record = tuple[str, bytes, bytes | None, int, list[tuple[str, bytes]]]
 """Topic, key, value, time in UTC epoch milliseconds, headers."""
 
 
-class Table(Protocol):
-    """The worker's copy of the changelog."""
-
-    def learn(self, key: bytes, value: bytes | None) -> None:
-        """Take what the changelog says of a key."""
-
-
 class Writer:
     """Writes through the producer of a Faust app."""
 
-    def __init__(self, producer: Callable[[], AIOKafkaProducer], table: Table) -> None:
-        """Args: what gives the producer once it has started; the table that follows the changelog."""
+    def __init__(self, producer: Callable[[], AIOKafkaProducer]) -> None:
+        """Take what gives the producer once it has started."""
         self._producer = producer
-        self._table = table
 
     async def claim(self, partition: int, claimant: str) -> int:
         """Claim a partition; return the claim's offset in the changelog."""
-        (written,) = await self._send(partition, self._state([claim_of(partition, claimant)], _now()))
+        (written,) = await self._send(partition, _state([claim_of(partition, claimant)], _now()))
         return int((await written).offset)
 
     async def write(self, partition: int, write: Write) -> None:
         """Write all, in order within each topic, and wait until it is acknowledged."""
         now = _now()
-        futures = await self._send(partition, self._state(write.state, now))
+        futures = await self._send(partition, _state(write.state, now))
         futures += await self._send(partition, (_dead_letter(partition, one) for one in write.dead_letters))
         futures += await self._send(partition, ((ALERTS, key, value, now, _NO_HEADERS) for key, value in write.alerts))
         futures += await self._send(partition, sorted(_adoption(write, now), key=itemgetter(0)))
         await asyncio.gather(*futures)
-
-    def _state(self, records: Iterable[StateRecord], now: int) -> Iterator[_Record]:
-        for key, value in records:
-            self._table.learn(key, value)
-            yield STATE_CHANGELOG, key, value, now, _NO_HEADERS
 
     async def _send(self, partition: int, records: Iterable[_Record]) -> list[Awaitable[Any]]:
         """Send records, those of a topic one after the other; return the futures of their batches."""
@@ -75,6 +62,10 @@ class Writer:
             batch.close()
             futures.append(await producer.send_batch(batch, topic, partition=partition))
         return futures
+
+
+def _state(records: Iterable[StateRecord], now: int) -> Iterator[_Record]:
+    return ((STATE_CHANGELOG, key, value, now, _NO_HEADERS) for key, value in records)
 
 
 def _adoption(write: Write, now: int) -> Iterator[_Record]:
