@@ -43,6 +43,8 @@ class SealedBatch:
         """
         packed = memoryview(cramjam.zstd.compress(records, level=ZSTD_LEVEL))
         self._count = len(times)
+        self.sent = 0
+        """How many times it went out, or was about to."""
         length = _HEADER.size + len(packed) - _LENGTH_COUNTS_FROM
         attributes, last = DefaultRecordBatch.CODEC_ZSTD, self._count - 1
         first_at, greatest_at = int(times[0]), int(times.max())
@@ -70,6 +72,7 @@ class SealedBatch:
 
     def _build(self) -> bytearray:
         """Return the batch; its checksum comes last, since it covers what aiokafka sets on sending."""
+        self.sent += 1
         checksum = calc_crc32c(memoryview(self._buffer)[_CHECKED_FROM:])
         struct.pack_into(">I", self._buffer, _CHECKSUM_AT, checksum)
         return self._buffer

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from producers.digits import index
 from producers.record_format import Headers
 from producers.simulation.calendar import Day
 from producers.simulation.columns import BoolArray, IntArray, Payments, SmallArray
@@ -43,7 +44,9 @@ class RecordBlock:
         """Rows of each partition, rising."""
         order = np.argsort(self.partition, kind="stable")
         numbers, begin = np.unique(self.partition[order], return_index=True)
-        return dict(zip(numbers.tolist(), np.split(order, begin[1:]), strict=True))
+        ends = [*begin[1:].tolist(), len(order)]
+        parts = zip(numbers.tolist(), begin.tolist(), ends, strict=False)  # no part at all where there is no record
+        return {number: order[low:high] for number, low, high in parts}
 
     def between(self, low: int, high: int) -> dict[int, IntArray]:
         """Return, by partition, the rows from ``low`` up to but not including ``high``."""
@@ -51,6 +54,14 @@ class RecordBlock:
             return self.rows_by_partition
         cut = {p: rows[slice(*np.searchsorted(rows, [low, high]))] for p, rows in self.rows_by_partition.items()}
         return {partition: rows for partition, rows in cut.items() if len(rows)}
+
+    def take(self, rows: IntArray) -> RecordBlock:
+        """Return some rows, in their order."""
+        place = index(rows)
+        headers = None if self.headers is None else [self.headers[row] for row in rows.tolist()]
+        return RecordBlock(
+            self.topic, self.partition[rows], self.key[place], self.value[place], self.timestamp[rows], headers
+        )
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,11 @@ class PaymentBlock:
 
     def __len__(self) -> int:
         return len(self.records)
+
+    def take(self, rows: IntArray) -> PaymentBlock:
+        """Return some rows, in their order."""
+        columns = (self.cell[rows], self.sent_at[rows], self.fault[rows])
+        return PaymentBlock(self.day, self.records.take(rows), self.payments.take(rows), *columns)
 
     @cached_property
     def is_payment(self) -> BoolArray:

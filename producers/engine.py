@@ -91,12 +91,12 @@ class ProvinceSimulation:
 
         Args:
             days: how many days the scenario runs; without end if None.
-            part: (i, n): only every n-th day from the i-th (0 to n - 1).
+            part: (i, n): only every n-th day from the i-th, the first being 0. The days before cost next to nothing.
         """
         yesterday: AdoptionDay | None = None
         first, step = part
         for number, today in zip(count(), islice(AdoptionModel(self.world).days(), days), strict=False):
-            if number % step == first:
+            if number >= first and (number - first) % step == 0:
                 yield self._day(today, yesterday)
             yesterday = today
 

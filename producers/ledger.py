@@ -27,7 +27,7 @@ _VND_COLUMN: Final = np.array([MEASURES.index(name) for name in ("amount_vnd", "
 
 
 class Ledger:
-    """Counts of one run, in memory; entries are cumulative, so that the last one of a key is the whole truth."""
+    """Counts of the days of a run that are open; entries are cumulative: the last one of a key is the whole truth."""
 
     def __init__(self, world: World, run: str) -> None:
         self._world = world
@@ -57,6 +57,10 @@ class Ledger:
             sums = {kind: getattr(self._faults, kind) + count for kind, count in more.items()}
             self._faults = self._faults.model_copy(update=sums)
             self._faults_changed = True
+
+    def forget(self, day: Day) -> None:
+        """Let go of a day that is complete, and whose entries have been told."""
+        self._days.pop(day, None)
 
     def changed_faults(self) -> RunFaults | None:
         """Return the faults put in so far if there are more since the last call."""

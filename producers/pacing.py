@@ -24,6 +24,9 @@ class Pace(Protocol):
     def passed(self, block: PaymentBlock) -> None:
         """Take note that all of a block has been sent."""
 
+    def resume(self, at: int) -> None:
+        """Begin at a simulated time, UTC epoch milliseconds: what comes before has been sent."""
+
     def lag_seconds(self, block: PaymentBlock, sent: int, elapsed_seconds: float) -> float:
         """Return how long ago the first unsent row of the block was due, 0 if it is not due yet."""
 
@@ -41,6 +44,10 @@ class SpeedPace:
 
     def passed(self, block: PaymentBlock) -> None:
         """Nothing to note: event times say all."""
+
+    def resume(self, at: int) -> None:
+        """Let the clock start there."""
+        self._start_at = at
 
     def lag_seconds(self, block: PaymentBlock, sent: int, elapsed_seconds: float) -> float:
         """Wall seconds since the time of sending of the row."""
@@ -62,6 +69,9 @@ class RatePace:
         """Count the block."""
         self._before += len(block)
 
+    def resume(self, at: int) -> None:
+        """Nothing to note: only what is sent counts."""
+
     def lag_seconds(self, block: PaymentBlock, sent: int, elapsed_seconds: float) -> float:
         """Seconds since the row's turn."""
         return max(0.0, elapsed_seconds - (self._before + sent + 1) / self._rate)
@@ -76,6 +86,9 @@ class NoPace:
 
     def passed(self, block: PaymentBlock) -> None:
         """Nothing to note."""
+
+    def resume(self, at: int) -> None:
+        """Nothing to note: everything is due."""
 
     def lag_seconds(self, block: PaymentBlock, sent: int, elapsed_seconds: float) -> float:
         """Never behind: nothing was promised."""

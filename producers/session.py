@@ -1,39 +1,44 @@
 """One production: a scenario, paced, into Kafka, counted in the ledger.
 
-In: a world, a pace, a publisher. Out: records on the topics, and a `Produced` summary.
+In: a plan, a pace, a broker. Out: records on the topics, and a `Produced` summary.
+A run that was begun by a process before is gone on with: see `producers.checkpoints`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from producers.ahead import Ahead
 from producers.blocks import PaymentBlock, RecordBlock
-from producers.encoding import PaymentEncoder, cell_records
-from producers.engine import ProvinceSimulation
+from producers.checkpoints import Beginning, beginning_of
+from producers.encoding import cell_records
 from producers.lag import StreamLag
 from producers.ledger import Ledger
+from producers.outbox import CaughtUp, OnTopic, Opening, Outbox
 from producers.pacing import Pace
+from producers.plan import Plan
+from producers.progress import FAULTS, Progress
 from producers.publisher import Publisher
-from producers.qr_codes import CodeEncoder
-from producers.simulation.calendar import Day
+from producers.simulation.calendar import UTC_OFFSET_MS, Day
 from producers.simulation.columns import IntArray
-from producers.simulation.transmission import DUPLICATE, LATE, MALFORMED, OUT_OF_ORDER, transmit
+from producers.simulation.transmission import MALFORMED
 from producers.simulation.world import World
-from schemas.events import SCHEMA_VERSION, RunStarted, encode
+from schemas.errors import UnreachableError
+from schemas.events import SCHEMA_VERSION, Checkpoint, RunStarted, encode
 from schemas.metrics import Metrics
 from schemas.scenario.hashing import scenario_hash
 from schemas.settings import Settings
-from schemas.topics import CELLS, LEDGER
+from schemas.topics import CELLS, LEDGER, PAYMENTS
 
 LEDGER_SECONDS = 2.0
 """Time between two writings of the ledger."""
@@ -42,7 +47,7 @@ LAG_CHECK_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Produced:
-    """What a production did."""
+    """What there is of a run, or of its shard, at the end of a production."""
 
     run: str
     scenario: str
@@ -53,55 +58,74 @@ class Produced:
     """Payments that the broker acknowledged, all in the ledger."""
     seconds: float
     held_back_seconds: float
+    behind: int
+    """Payments among them that were on the topic before: this production sent the others."""
     end_offsets: dict[tuple[str, int], int]
     """Offset behind the last acknowledged record of each (topic, partition)."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to produce."""
-
-    world: World
-    run: str
-    days: int | None = None
-    """Simulated days; without end if None."""
-    seconds: float | None = None
-    """Wall time; without end if None."""
 
 
 class Production:
     """Runs a plan until its end or until `stop` is set. One use only."""
 
     def __init__(
-        self, plan: Plan, pace: Pace, settings: Settings, metrics: Metrics, *, version: str, partitions: int
+        self,
+        plan: Plan,
+        pace: Pace,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        version: str,
+        partitions: int,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
+        """Prepare.
+
+        Args:
+            plan: what to produce.
+            pace: when.
+            settings: of the broker, and of how to send.
+            metrics: of this process.
+            version: Quetma's.
+            partitions: of the payments topic.
+            tell: is told where a run is gone on with.
+        """
         self._plan = plan
         self._pace = pace
         self._settings = settings
         self._metrics = metrics
         self._version = version
-        self._payments = PaymentEncoder(plan.world, plan.run, partitions, cloud_events=settings.producer.headers)
-        self._codes = CodeEncoder(plan.world, plan.run, partitions)
+        self._partitions = partitions
+        self._tell = tell or _ignore
+        producer = settings.producer
+        self._outbox = Outbox(plan, partitions, producer.block_events, cloud_events=producer.headers)
         self._ledger = Ledger(plan.world, plan.run)
-        self._produced = self._acked = 0
+        self._progress: Progress
+        self._caught_up = False
+        self._produced = self._acked = self._behind = 0
         self._held = 0.0
         self._lag_checked = 0.0
         self.stop = asyncio.Event()
 
     async def run(self) -> Produced:
-        """Produce; returns when everything sent is acknowledged and in the ledger."""
+        """Produce; returns when everything sent is acknowledged and in the ledger.
+
+        Raises:
+            BadInputError: if the broker has another run of this name.
+            UnreachableError: if the broker does not answer, or refuses a batch.
+        """
         begun = time.monotonic()
         gc.freeze()  # the world stays: looking at it again and again for garbage took a tenth of the loop's time
+        beginning = await self._begin()
         async with AsyncExitStack() as stack:
             publisher = await stack.enter_async_context(
                 Publisher(self._settings.kafka, self._settings.producer, self._metrics)
             )
-            await self._announce(publisher)
+            await self._announce(publisher, beginning)
             lag = await self._lag(stack)
             produced = asyncio.Event()
             keeper = asyncio.create_task(self._keep_ledger(publisher, produced))
             try:
-                await self._produce(publisher, lag)
+                await self._produce(publisher, lag, beginning)
                 await publisher.flush()
             finally:
                 produced.set()
@@ -113,11 +137,36 @@ class Production:
             run=plan.run,
             scenario=plan.world.scenario.name,
             seed=plan.world.seed,
-            produced=self._produced,
-            acked=self._acked,
+            produced=self._behind + self._produced,
+            acked=self._behind + self._acked,
             seconds=time.monotonic() - begun,
             held_back_seconds=self._held,
+            behind=self._behind,
             end_offsets=dict(publisher.end_offsets),
+        )
+
+    async def _begin(self) -> Beginning:
+        servers = self._settings.kafka.bootstrap_servers
+        if not servers:
+            raise UnreachableError("produce", "no broker is set", "set --broker HOST:PORT")
+        beginning = await beginning_of(self._plan, self._started(), servers, self._partitions)
+        checkpoint = beginning.checkpoint
+        self._progress = Progress(checkpoint)
+        self._ledger.count_faults(**{name: getattr(checkpoint, name) for name in FAULTS})
+        self._behind = sum(checkpoint.payments)
+        return beginning
+
+    def _started(self) -> RunStarted:
+        world = self._plan.world
+        return RunStarted(
+            schema_version=SCHEMA_VERSION,
+            run=self._plan.run,
+            scenario=world.scenario.name,
+            province=world.scenario.province.id,
+            seed=world.seed,
+            started_at=_now(),
+            version=self._version,
+            scenario_hash=scenario_hash(world.scenario),
         )
 
     async def _lag(self, stack: AsyncExitStack) -> StreamLag | None:
@@ -127,52 +176,60 @@ class Production:
         assert servers is not None
         return await stack.enter_async_context(StreamLag(servers))
 
-    async def _announce(self, publisher: Publisher) -> None:
-        """Tell of the run and its cells, and wait: no payment may come before its cell."""
-        world = self._plan.world
-        now = time.time_ns() // 1_000_000
-        started = RunStarted(
-            schema_version=SCHEMA_VERSION,
-            run=self._plan.run,
-            scenario=world.scenario.name,
-            province=world.scenario.province.id,
-            seed=world.seed,
-            started_at=now,
-            version=self._version,
-            scenario_hash=scenario_hash(world.scenario),
-        )
-        cells = [(f"{cell.run}|{cell.cell}", encode(cell)) for cell in cell_records(world, self._plan.run)]
+    async def _announce(self, publisher: Publisher, beginning: Beginning) -> None:
+        """Tell of the run and its cells, and wait: no payment may come before its cell, nor before the checkpoint."""
+        run, now = self._plan.run, _now()
+        cells = [(f"{cell.run}|{cell.cell}", encode(cell)) for cell in cell_records(self._plan.world, run)]
+        begins = [] if beginning.resumes else [_keyed(beginning.checkpoint)]
         await self._send(publisher, _block(CELLS, cells, now))
-        await self._send(publisher, _block(LEDGER, [(self._plan.run, encode(started))], now))
+        await self._send(publisher, _block(LEDGER, [(run, encode(self._started())), *begins], now))
         await publisher.flush()
 
-    async def _produce(self, publisher: Publisher, lag: StreamLag | None) -> None:
-        work = self._work()
+    async def _produce(self, publisher: Publisher, lag: StreamLag | None, beginning: Beginning) -> None:
         begun: float | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="simulate") as pool:
-            ahead = Ahead(pool, work)
-            while (blocks := await ahead.following()) is not None:
-                before, block = blocks
-                for more in before:
-                    await self._send(publisher, more)
-                if begun is None:  # the clock starts when there is something to pay, its codes known
-                    await publisher.flush()
-                    begun = time.monotonic()
-                await self._send_paced(publisher, block, lag, begun)
-                if self._ended(begun):
-                    break
+            ahead = Ahead(pool, self._outbox.items(beginning))
+            while (item := await ahead.following()) is not None:
+                match item:
+                    case Opening():
+                        await self._open(publisher, item)
+                    case OnTopic(block):
+                        self._find(block)
+                    case CaughtUp():
+                        self._caught_up = True
+                    case PaymentBlock():
+                        if begun is None:  # the clock starts when there is something to pay, its codes known
+                            await publisher.flush()
+                            begun = time.monotonic()
+                            self._go_on(item, beginning)
+                        await self._send_paced(publisher, item, lag, begun)
+                        if self._ended(begun):
+                            break
             await ahead.end()
+        if begun is None and beginning.resumes:
+            self._tell(f"run {self._plan.run} is complete: {self._behind:,} payments are there, nothing is sent")
 
-    def _work(self) -> Iterator[tuple[list[RecordBlock], PaymentBlock]]:
-        """Yield encoded blocks, with the codes and the truth that go before them. Runs in a thread of its own."""
-        world, before = self._plan.world, list[RecordBlock]()
-        for day in ProvinceSimulation(world).days(self._plan.days):
-            sending, payments = transmit(day.day, day.payments, day.sequence, world, world.scenario.stream_faults)
-            labelled = replace(day, payments=payments)
-            before += [*(self._codes.block(issued) for issued in day.codes), self._payments.truth(labelled)]
-            for block in self._payments.blocks(labelled, sending, self._settings.producer.block_events):
-                yield before, block
-                before = []
+    async def _open(self, publisher: Publisher, opening: Opening) -> None:
+        """Begin a day: send what goes before its payments."""
+
+        def count(rows: IntArray) -> None:
+            self._progress.acknowledged(opening.day, len(rows))
+
+        self._progress.open(opening.day, opening.records, opening.payments)
+        for block in opening.before:
+            await publisher.send(block, 0, len(block), count)
+
+    def _find(self, block: PaymentBlock) -> None:
+        """Count what the broker has from a process before."""
+        self._count(block, np.arange(len(block)))
+        self._behind += int(block.is_payment.sum())
+
+    def _go_on(self, first: PaymentBlock, beginning: Beginning) -> None:
+        """Begin with the first block that is sent."""
+        if beginning.resumes and self._behind:
+            at = int(first.sent_at[0])
+            self._pace.resume(at)
+            self._tell(f"resumes run {self._plan.run} on {_local(at)} behind {self._behind:,} payments")
 
     async def _send_paced(self, publisher: Publisher, block: PaymentBlock, lag: StreamLag | None, begun: float) -> None:
         sent = 0
@@ -181,7 +238,7 @@ class Production:
             elapsed = time.monotonic() - begun - self._held
             due = self._pace.due(block, elapsed)
             if due > sent:
-                await publisher.send(block.records, sent, due, self._counting(block), probes=True)
+                await publisher.send(block.records, sent, due, self._counting(publisher, block), probes=True)
                 payments = int(block.is_payment[sent:due].sum())
                 self._metrics.counter("quetma_produced_payments").inc(payments)
                 self._produced += payments
@@ -211,21 +268,24 @@ class Production:
         self._held += waited
         self._metrics.counter("quetma_held_back_seconds").inc(waited)
 
-    def _counting(self, block: PaymentBlock) -> Callable[[IntArray], None]:
+    def _counting(self, publisher: Publisher, block: PaymentBlock) -> Callable[[IntArray], None]:
         def count(rows: IntArray) -> None:
-            payments = rows[block.is_payment[rows]]
-            self._ledger.count(block, payments)
-            faults = np.bincount(block.fault[rows], minlength=MALFORMED + 1).tolist()
-            self._ledger.count_faults(
-                duplicates=faults[DUPLICATE],
-                malformed=faults[MALFORMED],
-                late=faults[LATE],
-                out_of_order=faults[OUT_OF_ORDER],
-            )
-            self._acked += len(payments)
-            self._metrics.counter("quetma_acked_payments").inc(len(payments))
+            self._count(block, rows)
+            partition = int(block.records.partition[rows[0]])
+            self._progress.behind(block.day, partition, publisher.end_offsets[PAYMENTS, partition])
+            payments = int(block.is_payment[rows].sum())
+            self._acked += payments
+            self._metrics.counter("quetma_acked_payments").inc(payments)
 
         return count
+
+    def _count(self, block: PaymentBlock, rows: IntArray) -> None:
+        """Enter rows of a block that the broker has into the ledger."""
+        self._ledger.count(block, rows[block.is_payment[rows]])
+        faults = np.bincount(block.fault[rows], minlength=MALFORMED + 1)
+        self._ledger.count_faults(**{name: int(faults[kind]) for name, kind in FAULTS.items()})
+        self._progress.acknowledged(block.day, len(rows))
+        self._progress.faulty(block.day, faults)
 
     async def _keep_ledger(self, publisher: Publisher, produced: asyncio.Event) -> None:
         while not produced.is_set():
@@ -234,11 +294,21 @@ class Production:
             await self._write_ledger(publisher)
 
     async def _write_ledger(self, publisher: Publisher) -> None:
+        """Write what changed, and the checkpoint behind the days that are complete.
+
+        Not before all is found that was there: a process before has told more of the days that are open.
+        """
+        if not self._caught_up:
+            return
         entries = list(self._ledger.changed_entries())
         if (faults := self._ledger.changed_faults()) is not None:
             entries.append((f"{faults.run}|faults|{faults.shard}", encode(faults)))
+        if closed := self._progress.closed():
+            entries.append(_keyed(self._progress.checkpoint))
+        for day in closed:
+            self._ledger.forget(day)
         if entries:
-            await self._send(publisher, _block(LEDGER, entries, time.time_ns() // 1_000_000))
+            await self._send(publisher, _block(LEDGER, entries, _now()))
 
     async def _send(self, publisher: Publisher, block: RecordBlock) -> None:
         await publisher.send(block, 0, len(block), _ignore)
@@ -255,13 +325,21 @@ def _block(topic: str, records: Sequence[tuple[str, bytes]], at: int) -> RecordB
     )
 
 
-def _ignore(_rows: IntArray) -> None:
-    """Nothing is counted of announcements, codes and the ledger itself."""
+def _keyed(checkpoint: Checkpoint) -> tuple[str, bytes]:
+    return f"{checkpoint.run}|checkpoint|{checkpoint.shard}", encode(checkpoint)
 
 
-def default_run(world: World) -> str:
-    """Return the name of a run where none is given: the same scenario and seed give the same payments and ids."""
-    return f"{world.scenario.name}-s{world.seed}"
+def _local(at: int) -> str:
+    """Return a simulated time as people there read it."""
+    return dt.datetime.fromtimestamp((at + UTC_OFFSET_MS) / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _ignore(_: object) -> None:
+    """Nothing is counted of announcements and the ledger itself, and nobody listens."""
 
 
 def first_midnight_at(world: World) -> int:

@@ -14,8 +14,9 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from producers.pacing import make_pace
+from producers.plan import Plan, default_run
 from producers.scenario_files import load_scenario
-from producers.session import Plan, Produced, Production, default_run, first_midnight_at
+from producers.session import Produced, Production, first_midnight_at
 from producers.simulation.calendar import HOUR_MS
 from producers.simulation.world import build_world
 from schemas.errors import BadInputError
@@ -69,12 +70,14 @@ def produce(
     pace = make_pace(
         speed=speed, rate=rate, default_speed=DEFAULT_SPEED, start_at=first_midnight_at(world) + start_hour * HOUR_MS
     )
-    plan = Plan(world, run or default_run(world), days, seconds_of(for_, "--for"))
+    index, count = parse_shard(shard)
+    plan = Plan(world, run or default_run(world), days, seconds_of(for_, "--for"), f"{index}/{count}")
     produced = uvloop.run(_produce(plan, pace, settings, quiet=quiet))
     if json:
         print_json(document_of(produced))
     elif not quiet:
-        say(f"{produced.run}: {produced.acked:,} payments acknowledged in {produced.seconds:.1f} s")
+        sent = produced.acked - produced.behind
+        say(f"{produced.run}: {sent:,} payments acknowledged in {produced.seconds:.1f} s")
 
 
 async def _produce(plan: Plan, pace: Any, settings: Settings, *, quiet: bool) -> Produced:
@@ -86,7 +89,9 @@ async def _produce(plan: Plan, pace: Any, settings: Settings, *, quiet: bool) ->
     port = serve_metrics(metrics.registry, settings.serve.host, settings.producer.metrics_port)
     if not quiet:
         say(f"producing {plan.run} to {servers}; metrics on http://{settings.serve.host}:{port}/metrics")
-    production = Production(plan, pace, settings, metrics, version=VERSION, partitions=partitions)
+    production = Production(
+        plan, pace, settings, metrics, version=VERSION, partitions=partitions, tell=None if quiet else say
+    )
     result: list[Produced] = []
 
     async def work(stop: asyncio.Event) -> None:
@@ -105,8 +110,9 @@ def document_of(produced: Produced) -> dict[str, Any]:
         "seed": produced.seed,
         "produced": produced.produced,
         "acked": produced.acked,
+        "behind": produced.behind,
         "seconds": round(produced.seconds, 3),
-        "events_per_second": round(produced.acked / produced.seconds, 1),
+        "events_per_second": round((produced.acked - produced.behind) / produced.seconds, 1),
         "held_back_seconds": round(produced.held_back_seconds, 3),
         "ended_at": int(time.time() * 1000),
     }

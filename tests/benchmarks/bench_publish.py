@@ -17,8 +17,9 @@ from prometheus_client import CollectorRegistry
 from producers.blocks import PaymentBlock
 from producers.encoding import PaymentEncoder
 from producers.engine import ProvinceSimulation
+from producers.plan import Plan
 from producers.publisher import Publisher
-from producers.session import Plan, Produced, Production
+from producers.session import Produced, Production
 from producers.simulation.columns import IntArray
 from producers.simulation.transmission import transmit
 from schemas.metrics import Metrics
@@ -122,6 +123,9 @@ class FullSpeed:
             self._left -= len(block)
         if self._seconds is not None and self.watch is not None and self.watch.seconds >= self._seconds:
             self.stop.set()
+
+    def resume(self, at: int) -> None:
+        """Nothing to note: each run has a name of its own."""
 
     def lag_seconds(self, block: PaymentBlock, sent: int, elapsed_seconds: float) -> float:
         """Never behind."""

@@ -117,6 +117,17 @@ def test_days_made_side_by_side_and_numbered_in_a_ring_are_the_days(seed, proces
 
 
 @several
+@given(seeds, st.integers(0, 40))
+def test_days_from_one_on_are_the_same_as_behind_all_before(seed, first):
+    small = world(LIVELY, seed)
+    *_, wanted = ProvinceSimulation(small).unnumbered(first + 1)
+    found = next(ProvinceSimulation(small).unnumbered(part=(first, 1)))
+    assert rows_of(found.day) == rows_of(wanted.day)
+    assert found.counts.tolist() == wanted.counts.tolist()
+    assert [issued.bill.tolist() for issued in found.day.codes] == [issued.bill.tolist() for issued in wanted.day.codes]
+
+
+@several
 @given(seeds)
 def test_every_source_counts_from_one_in_order_of_time(seed):
     small = world(LIVELY, seed)

@@ -147,6 +147,20 @@ def test_a_simulation_is_counted_in_full():
     assert {day for _, day in entries} == {(DAY + n).date.isoformat() for n in range(3)}
 
 
+def test_a_day_that_is_forgotten_is_told_no_more_and_others_stay():
+    ledger = Ledger(SMALL, "r")
+    for day in (DAY, DAY + 1):
+        block = block_of(day, [(0, 0, 0, 1000)])
+        ledger.count(block, np.array([0]))
+    assert len(told(ledger)) == 2
+    ledger.forget(DAY)
+    ledger.forget(DAY + 7)
+    later = block_of(DAY + 1, [(0, 0, 0, 500)])
+    ledger.count(later, np.array([0]))
+    (entry,) = told(ledger)
+    assert entry.tallies[METHODS[0]].amount_vnd == 1500
+
+
 def test_entries_are_those_that_changed_and_hold_everything_so_far():
     first = SECOND.first_source
     ledger = Ledger(SMALL, "r")

@@ -89,6 +89,13 @@ def test_the_lag_behind_a_speed_is_in_seconds_of_the_clock():
     assert pace.lag_seconds(block, 2, 3.0) == pytest.approx(1.0)
 
 
+def test_a_speed_goes_on_from_the_time_at_which_a_run_is_resumed():
+    block, pace = block_at(10, 20, 30), SpeedPace(10, START)
+    pace.resume(int(block.sent_at[1]))
+    assert [pace.due(block, seconds) for seconds in (0, 0.9, 1.0)] == [2, 2, 3]
+    assert pace.lag_seconds(block, 2, 1.5) == pytest.approx(0.5)
+
+
 # -- rate ----------------------------------------------------------------------------------------------------
 
 
@@ -118,6 +125,14 @@ def test_the_lag_behind_a_rate_counts_from_the_rows_turn():
     pace.passed(block)
     assert pace.lag_seconds(block, 0, 5.5) == 0
     assert pace.lag_seconds(block, 3, 8.0) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("pace", [RatePace(2), NoPace()])
+def test_other_paces_count_what_is_sent_wherever_a_run_is_resumed(pace):
+    block = block_at(*[0] * 10)
+    before = pace.due(block, 1.0)
+    pace.resume(START + 86_400_000)
+    assert pace.due(block, 1.0) == before
 
 
 # -- neither -------------------------------------------------------------------------------------------------

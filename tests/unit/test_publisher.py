@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,8 +57,9 @@ class Metadata(NamedTuple):
 class FakeProducer:
     """Takes batches as aiokafka's producer does; answers each with what `answers` has ready, or with its offset."""
 
-    def __init__(self, **options: Any) -> None:
-        self.options = options
+    def __init__(self) -> None:
+        self.options: dict[str, Any] = {}
+        self._message_accumulator = SimpleNamespace()
         self.attempts: dict[int, list[list[Sent]]] = defaultdict(list)
         self.log: dict[int, list[Sent]] = defaultdict(list)
         self.answers: dict[int, deque[KafkaError | None]] = defaultdict(deque)
@@ -68,6 +70,11 @@ class FakeProducer:
         self.may_answer.set()
         self.start_error: KafkaError | None = None
         self.stopped = False
+        self.builds, self.first_offset = 1, FIRST_OFFSET
+
+    def with_options(self, **options: Any) -> FakeProducer:
+        self.options = options
+        return self
 
     async def start(self) -> None:
         if self.start_error:
@@ -83,7 +90,9 @@ class FakeProducer:
         assert batch.closed()
         if self.refusals[partition]:
             raise self.refusals[partition].popleft()
-        records = read(bytes(batch._build()))
+        for _ in range(self.builds):
+            built = batch._build()
+        records = read(bytes(built))
         self.attempts[partition].append(records)
         self.under_way[partition] += 1
         self.most_under_way = max(self.most_under_way, *self.under_way.values())
@@ -97,7 +106,7 @@ class FakeProducer:
         if self.answers[partition] and (error := self.answers[partition].popleft()) is not None:
             raise error
         self.log[partition] += records
-        return Metadata(FIRST_OFFSET + len(self.log[partition]) - len(records))
+        return Metadata(self.first_offset + len(self.log[partition]) - len(records))
 
 
 def read(buffer: bytes) -> list[Sent]:
@@ -111,10 +120,10 @@ def read(buffer: bytes) -> list[Sent]:
 class Bench:
     """A publisher, its fake producer, its metrics, and what was acknowledged."""
 
-    def __init__(self, publisher: Publisher, metrics: Metrics) -> None:
+    def __init__(self, publisher: Publisher, producer: FakeProducer, metrics: Metrics) -> None:
         self.publisher = publisher
         self.metrics = metrics
-        self.producer: FakeProducer = publisher._producer
+        self.producer = producer
         self.acknowledged: list[int] = []
 
     def note(self, rows: np.ndarray) -> None:
@@ -126,14 +135,20 @@ class Bench:
 
 @pytest.fixture
 def make(monkeypatch):
-    """Makes a bench; settings of the producer may be given."""
-    monkeypatch.setattr(module, "AIOKafkaProducer", FakeProducer)
+    """Makes a bench; settings of the producer may be given, and whether the broker keeps sequences."""
     monkeypatch.setattr(module, "RETRY_SECONDS", 0)
 
-    def build(**settings: Any) -> Bench:
+    def build(*, idempotent: bool = False, **settings: Any) -> Bench:
+        producer = FakeProducer()
+
+        async def keeps_sequences(servers: str) -> bool:
+            return idempotent
+
+        monkeypatch.setattr(module, "AIOKafkaProducer", producer.with_options)
+        monkeypatch.setattr(module, "keeps_sequences", keeps_sequences)
         metrics = Metrics("producer", CollectorRegistry(), "0")
         chosen = ProducerSettings(**{"batch_bytes": BATCH_BYTES} | settings)
-        return Bench(Publisher(KafkaSettings(bootstrap_servers="a:1,b:2"), chosen, metrics), metrics)
+        return Bench(Publisher(KafkaSettings(bootstrap_servers="a:1,b:2"), chosen, metrics), producer, metrics)
 
     return build
 
@@ -306,6 +321,42 @@ async def test_what_follows_waits_for_the_repeated_batch_and_other_partitions_do
     assert [row for row in bench.acknowledged if row < 60] == list(range(60))
     attempts = bench.producer.attempts[0]
     assert attempts[:41] == [attempts[0]] * 41
+
+
+async def test_where_the_broker_keeps_sequences_a_batch_that_was_given_up_is_not_sent_under_another_number(make):
+    bench, block = make(idempotent=True), block_of([0] * 60)
+    bench.producer.refusals[0].append(NotLeaderForPartitionError())  # it never had a number
+    bench.producer.answers[0].extend([None, RequestTimedOutError()])
+    async with bench.publisher as publisher:
+        assert bench.producer.options["enable_idempotence"]
+        assert bench.producer._message_accumulator._batch_ttl == float("inf")
+        await publisher.send(block, 0, 60, bench.note)
+        with pytest.raises(UnreachableError, match=r"RequestTimedOut.*start the run again"):
+            await publisher.flush()
+    assert len(bench.producer.attempts[0]) == 2
+    assert [record.value for record in bench.producer.log[0]] == block.value.cast(pl.Binary).to_list()[
+        : len(bench.acknowledged)
+    ]
+
+
+async def test_what_the_client_sends_again_by_itself_is_counted(make):
+    bench, block = make(idempotent=True), block_of([0] * 3)
+    bench.producer.builds = 3
+    async with bench.publisher as publisher:
+        await publisher.send(block, 0, 3, bench.note)
+        await publisher.flush()
+    assert bench.sample("quetma_send_retries_total") == 2
+
+
+async def test_a_batch_whose_offset_the_broker_has_forgotten_leaves_the_end_where_it_was(make):
+    bench, block = make(), block_of([0] * 6)
+    async with bench.publisher as publisher:
+        await publisher.send(block, 0, 3, bench.note)
+        await publisher.flush()
+        bench.producer.first_offset = -1000
+        await publisher.send(block, 3, 6, bench.note)
+        await publisher.flush()
+        assert publisher.end_offsets["topic", 0] == FIRST_OFFSET + 3
 
 
 # -- failures ------------------------------------------------------------------------------------------------
