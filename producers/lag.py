@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupLoadInProgressError, KafkaError
 
 from schemas.topics import PAYMENTS, STREAM_GROUP
 
@@ -33,11 +33,17 @@ class StreamLag:
         await self._admin.close()
 
     async def by_partition(self, end_offsets: Mapping[tuple[str, int], int]) -> dict[int, int]:
-        """Return, by partition, how many payments before the given ends the group has not committed."""
+        """Return, by partition, how many payments before the given ends the group has not committed.
+
+        Raises:
+            KafkaError: if the broker does not say, as while it loads the group after a restart.
+        """
         ends = {TopicPartition(*place): end for place, end in end_offsets.items() if place[0] == PAYMENTS}
         if not ends:
             return {}
         committed = await self._admin.list_consumer_group_offsets(self._group, partitions=list(ends))
+        if not ends.keys() <= committed.keys():  # the client swallows the group's error, and its answer is empty
+            raise GroupLoadInProgressError(self._group)
         return {place.partition: max(0, end - max(0, committed[place].offset)) for place, end in ends.items()}
 
     async def behind(self, end_offsets: Mapping[tuple[str, int], int]) -> int:
