@@ -6,6 +6,9 @@ In: the ends of the payments topic and the group's commits. Out: the gauge ``que
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+
+from aiokafka.errors import GroupLoadInProgressError
 
 from producers.lag import StreamLag
 from schemas.metrics import Metrics
@@ -21,6 +24,7 @@ async def watch_lag(bootstrap_servers: str, metrics: Metrics) -> None:
     async with StreamLag(bootstrap_servers) as lag:
         while True:
             ends = await ends_of(bootstrap_servers, PAYMENTS)
-            for partition, records in (await lag.by_partition(ends)).items():
-                gauge.labels(partition=str(partition)).set(records)
+            with suppress(GroupLoadInProgressError):  # the gauge keeps what it was
+                for partition, records in (await lag.by_partition(ends)).items():
+                    gauge.labels(partition=str(partition)).set(records)
             await asyncio.sleep(LAG_SECONDS)
