@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -21,6 +22,9 @@ FILE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "Dockerfile"
 OURS = ("topics", "producer", "stream", "serve")
 PREFIX = "QUETMA_"
+MONITORING = ROOT / "services" / "monitoring"
+PROMETHEUS = yaml.safe_load((MONITORING / "prometheus.yml").read_text(encoding="utf-8"))
+SCRAPED = {job["job_name"]: job for job in PROMETHEUS["scrape_configs"]}
 
 Json = dict[str, Any]
 
@@ -51,14 +55,7 @@ each_of_ours = pytest.mark.parametrize("name", OURS)
 
 class TestTheFile:
     def test_compose_accepts_it(self) -> None:
-        done = subprocess.run(
-            [*_compose_command(), "--file", str(FILE), "config", "--quiet"],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=ROOT,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert _compose("config", "--quiet") == ""
 
     def test_every_service_is_there(self) -> None:
         assert set(SERVICES) == {"kafka", *OURS, "prometheus", "grafana"}
@@ -146,16 +143,43 @@ class TestConfinement:
         for port in SERVICES[name].get("ports", ()):
             assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port), port
 
-    def test_a_worker_can_be_scaled(self) -> None:
-        for name in OURS:
-            assert not {"container_name", "hostname"} & set(SERVICES[name])
-        assert "ports" not in SERVICES["stream"]
-        assert "ports" not in SERVICES["producer"]
-
     def test_grafana_lets_nobody_in_without_a_password(self) -> None:
         environment = SERVICES["grafana"]["environment"]
         assert environment["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
         assert environment["GF_SECURITY_ADMIN_PASSWORD"]
+
+
+class TestManyWorkers:
+    def test_there_are_several_and_none_without_a_partition(self) -> None:
+        environment = SERVICES["stream"]["environment"]
+        assert 1 < int(SERVICES["stream"]["scale"]) <= int(environment["QUETMA_KAFKA__PARTITIONS"])
+        assert [name for name, service in SERVICES.items() if "scale" in service] == ["stream"]
+
+    def test_nothing_of_a_worker_can_be_there_only_once(self) -> None:
+        for name in OURS:
+            assert not {"container_name", "hostname"} & set(SERVICES[name])
+        for name in ("stream", "producer"):
+            assert not {"ports", "volumes"} & set(SERVICES[name])
+
+    @pytest.mark.parametrize(
+        ("name", "port"), [("stream", Settings().stream.metrics_port), ("producer", Settings().producer.metrics_port)]
+    )
+    def test_prometheus_asks_for_all_addresses_of_its_name(self, name: str, port: int) -> None:
+        (discovery,) = SCRAPED[name]["dns_sd_configs"]
+        assert (discovery["names"], discovery["type"], discovery["port"]) == ([name], "A", port)
+        assert "static_configs" not in SCRAPED[name]
+
+    def test_prometheus_looks_for_them_as_often_as_it_reads_them(self) -> None:
+        interval = PROMETHEUS["global"]["scrape_interval"]
+        assert {SCRAPED[name]["dns_sd_configs"][0]["refresh_interval"] for name in ("stream", "producer")} == {interval}
+
+    def test_one_exporter_is_read_by_its_name(self) -> None:
+        assert SCRAPED["serve"]["static_configs"] == [{"targets": [f"serve:{Settings().serve.port}"]}]
+
+    def test_every_number_of_workers_is_accepted(self) -> None:
+        for workers in ("1", "16"):
+            shown = _compose("config", WORKERS=workers)
+            assert yaml.safe_load(shown)["services"]["stream"]["scale"] == int(workers)
 
 
 class TestOrder:
@@ -317,6 +341,20 @@ def _setting_names(model: type[BaseModel], prefix: str = PREFIX) -> set[str]:
         else:
             names.add(variable)
     return names
+
+
+def _compose(*arguments: str, **environment: str) -> str:
+    """What Compose prints, with warnings left out."""
+    done = subprocess.run(
+        [*_compose_command(), "--file", str(FILE), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def _compose_command() -> list[str]:
