@@ -39,6 +39,10 @@ STREAM_GROUP = "quetma-stream"
 STATE_CHANGELOG = f"{STREAM_GROUP}-cells-changelog"
 
 GIB = 1 << 30
+SEGMENT_BYTES = 16 << 20
+"""Size of a segment of the state's changelog. A recovery reads all of it, and Kafka never compacts the newest segment,
+which has 1 GiB by default."""
+PROMPT_COMPACTION = {"segment.bytes": str(SEGMENT_BYTES), "min.cleanable.dirty.ratio": "0.1"}
 EVENT_TIME = {"retention.ms": "-1", "message.timestamp.after.max.ms": str(2**63 - 1)}
 """Timestamps are simulated: Kafka must neither delete what looks old nor refuse what looks future (4.x: 1 h)."""
 
@@ -65,6 +69,8 @@ class Topic:
         settings: dict[str, str] = {"cleanup.policy": self.cleanup, **EVENT_TIME}
         if self.retention_bytes is not None:
             settings["retention.bytes"] = str(self.retention_bytes)
+        if self.name == STATE_CHANGELOG:
+            settings |= PROMPT_COMPACTION
         return settings
 
 

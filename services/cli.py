@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "serve": "services.stream_commands:serve",
     "verify": "services.verify_commands:verify",
     "broker": "services.broker_commands:broker",
+    "chaos": "services.chaos_commands:chaos",
     "bench": "services.bench_commands:bench",
     "qr": "services.qr_commands:app",
     "topics": "services.topic_commands:app",

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from textwrap import fill
 
+from schemas.topics import SEGMENT_BYTES
 from services.scaling.figures import (
     CASHLESS_DAYS,
     CASHLESS_OF_VIETNAM,
@@ -40,7 +41,6 @@ from services.scaling.plans import (
     HEADROOM,
     OTHER_BYTES,
     REPLICATION,
-    SEGMENT_BYTES,
     Plan,
     bytes_a_record,
     loads,
@@ -67,9 +67,8 @@ LIMITS = f"""## What limits
   to {COUNTRY_PAGE_MB:.1f} MB for the country: let Prometheus ask every 15 s or less often.
 - **Workers write at each flush** all that changed: a cell's whole state, and each window of its market and commune,
   whether by one payment or by a thousand. Few partitions and long intervals save work; short ones are fresh.
-- **A changelog's newest segment is not compacted.** Kafka's has up to {SEGMENT_BYTES >> 30} GiB; recovery reads it all.
-  Where "recovery, at worst" is too long, give `quetma-stream-cells-changelog` a smaller `segment.bytes` with
-  `kafka-configs.sh`; 64 MiB is a sixteenth.
+- **A changelog's newest segment is not compacted.** It has up to {SEGMENT_BYTES >> 20} MiB (Kafka's default is 1 GiB);
+  recovery reads it all.
 - **The number of partitions is fixed** once there are payments, and that of shards once a run has begun. Take those of
   the largest day.
 - **One shard is one process**, planned for {SHARD_RATE:.0f} 000 payments/s. Provinces are taken as equal; a large

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from schemas.topics import SEGMENT_BYTES
 from services.scaling.figures import (
     BATCH_HEAD_BYTES,
     FAST,
@@ -42,8 +43,6 @@ PARTITIONS_A_WORKER = 2
 INTERVALS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 RETAINED_BYTES = 4 * GIB
 """Payments of a partition that Kafka keeps: `quetma.payments` of schemas/topics.py."""
-SEGMENT_BYTES = GIB
-"""Kafka's default: a changelog's newest segment is never compacted."""
 
 
 @dataclass(frozen=True)

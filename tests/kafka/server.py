@@ -79,19 +79,20 @@ class ApacheKafka:
 
     Args:
         data_dir: a folder of its own for its settings, logs and data.
+        advertised: the address, HOST:PORT, that it tells its clients; by default the one it listens on.
 
     Construct and start it in the main thread (see services/leash.py). Constructing formats the storage, which
     takes seconds and blocks.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, advertised: str | None = None) -> None:
         self._classpath = classpath()
         self._log_path, self._settings_path = data_dir / "server.log", data_dir / "server.properties"
         broker, controller = (f"{LOOPBACK}:{port}" for port in _two_free_ports())
         self.bootstrap_servers = broker
         settings = SETTINGS | {
             "listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{broker}",
+            "advertised.listeners": f"PLAINTEXT://{advertised or broker}",
             "controller.quorum.bootstrap.servers": controller,
             "log.dirs": str(data_dir / "data"),
         }
@@ -144,6 +145,10 @@ class ApacheKafka:
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self._process.stop(STOP_SECONDS)
+
+    def log_end(self) -> str:
+        """The end of what it wrote."""
+        return "" if self._process is None else self._process.log_end()
 
     async def __aenter__(self) -> Self:
         await self.start()
