@@ -53,9 +53,12 @@ def stream(*, broker: BrokerOption = None, quiet: QuietOption = False) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="quetma-stream-") as folder:
             worker = StreamWorker(settings, metrics, Path(folder) / "data", partitions)
-            worker_of(worker, quiet=quiet).execute_from_commandline()
+            running = worker_of(worker, quiet=quiet)
+            running.execute_from_commandline()
     except SystemExit as ended:
-        _start_anew_if(ended.code not in {None, 0} and time.monotonic() - begun > CRASH_LOOP_SECONDS)
+        told_to_stop = running._signal_stop_time is not None  # mode's own note of it; it keeps no other
+        crashed = ended.code not in {None, 0} and not told_to_stop
+        _start_anew_if(crashed and time.monotonic() - begun > CRASH_LOOP_SECONDS)
         raise
 
 

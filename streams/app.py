@@ -36,10 +36,13 @@ from streams.partitions import Partition
 from streams.protocol import CatchUp, Claim, Command, Commands, Commit, Count, Look, Owner, Refresh, Seek, Write
 from streams.records import install
 from streams.registry import CellRegistry
+from streams.watchdog import Watchdog
 from streams.writing import Writer
 
 CHUNKS_WAITING = 4
 """Chunks that wait for the agent before fetching stops."""
+STANDSTILL_SESSIONS = 3
+"""For how long, in session timeouts, a partition may stand still that has records: longer than any rebalance takes."""
 AWAKE_SECONDS = 0.25
 """Time between two looks at whether the process was paused."""
 
@@ -80,6 +83,7 @@ class StreamWorker:
         self.app.agent(self.app.topic(PAYMENTS, schema=ChunkSchema()))(self._fold)
         self.app.task(self._keep_flushing)
         self.app.task(self._watch_for_pauses)
+        self.app.task(self._watch_for_standstill)
         metrics.registry.register(PartitionCounts(self._states, self._end_of))
 
     def _create_app(self, servers: str, data_dir: Path, partitions: int) -> ChunkApp:
@@ -229,6 +233,12 @@ class StreamWorker:
             self._awake_at = time.monotonic()
             await asyncio.sleep(AWAKE_SECONDS)
             self._check_awake()
+
+    async def _watch_for_standstill(self) -> None:
+        watchdog = Watchdog(self._servers)
+        while not self.app.should_stop:
+            await asyncio.sleep(STANDSTILL_SESSIONS * self._settings.stream.session_timeout_seconds)
+            await watchdog.look({state.partition: state.next_offset for state in self._states()})
 
     def _check_awake(self) -> None:
         """Refuse to go on after a pause.

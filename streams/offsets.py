@@ -30,7 +30,17 @@ async def end_offsets(bootstrap_servers: str, partitions: Iterable[TopicPartitio
         async with asyncio.timeout(TIMEOUT_SECONDS):
             return await fetched_ends(consumer, places)
     finally:
+        await stopped(consumer)
+
+
+async def stopped(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer; aiokafka lets the cancellation of its own fetching escape, which is not ours."""
+    try:
         await consumer.stop()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
 
 
 async def fetched_ends(consumer: AIOKafkaConsumer, places: list[TopicPartition]) -> dict[TopicPartition, int]:
@@ -67,7 +77,7 @@ async def first_offset(bootstrap_servers: str, place: TopicPartition, at_least: 
             record = await consumer.getone(place)
         return int(record.offset)
     finally:
-        await consumer.stop()
+        await stopped(consumer)
 
 
 async def read_to_end(
@@ -95,4 +105,4 @@ async def read_to_end(
             if end is not None and await consumer.position(place) >= end:
                 return int(end)
     finally:
-        await consumer.stop()
+        await stopped(consumer)

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from schemas.errors import ExitCode, QuetmaError
+from schemas.topics import PAYMENTS
 from streams.cells import CellState, close, has_closed, pack, unpack
 from streams.emission import Emission, emissions
 from streams.fold import Belongs, DeadLetter, Folded, PartitionFold, PartitionState, Record, Registry, always
@@ -47,6 +49,16 @@ class Flush:
     watermark_hours: dict[str, int]
 
 
+class IncompleteStateError(QuetmaError):
+    """The recovered cells have fewer payments than the partition's own state counts: some of them were not read."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+    def __init__(self, partition: int, cells: int, own: int) -> None:
+        found = f"the state of {PAYMENTS}-{partition} counts {own} payments, and its cells only {cells}"
+        super().__init__("stream", found, "It starts anew and reads its state again")
+
+
 class Partition:
     """The fold of one partition and what of it has not been written yet."""
 
@@ -68,7 +80,10 @@ class Partition:
         self.number = number
         self._epoch = epoch
         # Cells may be ahead of the partition's state, and what they have is passed over: so count what they have.
-        state.applied = sum(payments(cell.total()) for cell in cells)
+        applied = sum(payments(cell.total()) for cell in cells)
+        if applied < state.applied:
+            raise IncompleteStateError(number, applied, state.applied)
+        state.applied = applied
         state.duplicates = sum(cell.duplicates for cell in cells)
         state.late = sum(cell.late for cell in cells)
         self._complete_from = max((cell.applied_offset for cell in cells), default=-1) + 1

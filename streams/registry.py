@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from schemas.events import Cell
 from schemas.topics import CELLS
-from streams.offsets import end_offsets
+from streams.offsets import end_offsets, stopped
 
 _PLACE = TopicPartition(CELLS, 0)
 
@@ -45,7 +45,7 @@ class CellRegistry:
                         self._learn(record.value)
                 self._next_offset = await consumer.position(_PLACE)
         finally:
-            await consumer.stop()
+            await stopped(consumer)
 
     def _learn(self, value: bytes | None) -> None:
         try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from streams.cells import unpack
 from streams.fold import PartitionState
 from streams.lineage import recover
-from streams.partitions import Flush, Partition
+from streams.partitions import Flush, IncompleteStateError, Partition
 from tests.stream_model import HOUR_MS, MIDNIGHT_MS, PLACES, Cells, Record, log_of, payment, wire
 
 MARKET, ELECTRICITY = PLACES[0], PLACES[1]
@@ -173,3 +174,13 @@ def test_a_run_that_is_long_past_closes_nothing_of_a_new_one():
     assert [one.key for one in flushed(partition).emissions if one.document["final"]] == []
     assert partition.flush() is None
     assert partition.fold.state.late == 0
+
+
+def test_a_state_that_lacks_cells_is_refused():
+    partition = opened()
+    fold(partition, payment(MARKET), payment(ELECTRICITY, sequence=2))
+    table = table_of(flushed(partition))
+    assert opened(table).fold.state.applied == 2
+    del table[ELECTRICITY_KEY]
+    with pytest.raises(IncompleteStateError, match="counts 2 payments, and its cells only 1"):
+        opened(table)
