@@ -16,7 +16,7 @@ from producers.engine import ProvinceSimulation
 from producers.scenario_files import load_scenario
 from producers.simulation.transmission import transmit
 from producers.simulation.world import build_world
-from schemas.events import Adoption, Cell, LedgerEntry, Payment, QrCode, RunFaults, RunStarted, Truth
+from schemas.events import Adoption, Cell, Checkpoint, LedgerEntry, Payment, QrCode, RunFaults, RunStarted, Truth
 from schemas.qr import check
 from schemas.scenario.hashing import scenario_hash
 from schemas.topics import ADOPTION_COMMUNE, ADOPTION_MARKET, CELLS, LEDGER, PAYMENTS, QR_CODES, TRUTH
@@ -131,7 +131,8 @@ def test_every_record_keeps_its_contract(ran: FirstRun) -> None:
     assert kinds["run_started"] == 1
     assert kinds["cell_day"] > 0
     assert kinds["run_faults"] > 0
-    models = {"run_started": RunStarted, "cell_day": LedgerEntry, "run_faults": RunFaults}
+    assert kinds["checkpoint"] > 0
+    models = {"run_started": RunStarted, "cell_day": LedgerEntry, "run_faults": RunFaults, "checkpoint": Checkpoint}
     for record in ran.records[LEDGER]:
         entry = models[json.loads(record.value)["kind"]].model_validate_json(record.value)
         if isinstance(entry, RunStarted):
