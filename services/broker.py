@@ -96,7 +96,7 @@ class ServerProcess:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         # Closed by kill(), not here: the end of the log is wanted as long as the process lives.
-        self._log = tempfile.TemporaryFile("ab+") if log_path is None else log_path.open("ab+")  # noqa: SIM115
+        self._log = tempfile.TemporaryFile("ab+") if log_path is None else log_path.open("ab+")  # noqa: SIM115  # open as long as the broker
         self._log_end = ""
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own argv, without a shell

@@ -118,7 +118,8 @@ def _step(days: int) -> int:
 
 
 def _is_anniversary(date: dt.date, start: dt.date) -> bool:
-    return (date.month, date.day) == (start.month, min(start.day, 28) if start.month == 2 else start.day)  # noqa: PLR2004
+    last = 28 if start.month == 2 else 31  # noqa: PLR2004  # one that began on 29 February has its years on the 28th
+    return (date.month, date.day) == (start.month, min(start.day, last))
 
 
 class _Kept:
