@@ -26,7 +26,7 @@ from schemas.metrics import Metrics
 from schemas.settings import Settings
 from schemas.topics import PAYMENTS, STATE_CHANGELOG, STREAM_GROUP
 from streams.accounts import AccountRegistry
-from streams.chunks import SCHEME, Chunk, ChunkApp, ChunkScheduler, ChunkSchema
+from streams.chunks import SCHEME, ChunkApp, ChunkScheduler, ChunkSchema
 from streams.counts import PartitionCounts
 from streams.fold import PartitionState
 from streams.fraud import is_unsure
@@ -34,7 +34,7 @@ from streams.lineage import Recovered
 from streams.offsets import first_offset, read_to_end
 from streams.partitions import Partition
 from streams.protocol import CatchUp, Claim, Command, Commands, Commit, Count, Look, Owner, Refresh, Seek, Write
-from streams.records import install
+from streams.records import Chunk, install
 from streams.registry import CellRegistry
 from streams.watchdog import Watchdog
 from streams.writing import Writer
@@ -66,7 +66,7 @@ class StreamWorker:
         self._servers = servers
         self._settings = settings
         self._partition_count = partitions
-        install()
+        install(settings.stream.fetch_records)
         self._choose = DefaultPartitioner()
         self._metrics = metrics
         self._owners: dict[int, Owner[Partition]] = {}
@@ -98,7 +98,7 @@ class StreamWorker:
             topic_disable_leader=True,
             web_enabled=False,
             ConsumerScheduler=ChunkScheduler,
-            broker_max_poll_records=stream.fetch_records,
+            broker_max_poll_records=CHUNKS_WAITING,
             broker_commit_interval=stream.commit_interval_seconds,
             broker_session_timeout=stream.session_timeout_seconds,
             broker_heartbeat_interval=stream.session_timeout_seconds / 4,

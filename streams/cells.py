@@ -7,13 +7,14 @@ closed goes into its day, a day that has closed leaves.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import msgspec
 
 from streams import tallies
 from streams.duplicates import Gaps
-from streams.tallies import Tally
+from streams.tallies import Lanes, Tally, lanes, of_lanes
 
 HOUR_MS: Final = 3_600_000
 HOURS_PER_DAY: Final = 24
@@ -31,7 +32,7 @@ class CellState(msgspec.Struct, gc=False):
     province: str
     applied_offset: int = -1
     """Records up to here are in the state: read again, they are passed over."""
-    closed: Tally = msgspec.field(default_factory=tallies.empty)
+    closed: Tally = tallies.NOTHING
     """Sum of all payments that are in no open hour."""
     hours: dict[int, Tally] = msgspec.field(default_factory=dict)
     """Open hours."""
@@ -39,7 +40,7 @@ class CellState(msgspec.Struct, gc=False):
     """Open days, without their open hours."""
     closed_until: int = 0
     """First hour that has not left `hours`; windows before it have been emitted as final."""
-    outside: Tally = msgspec.field(default_factory=tallies.empty)
+    outside: Tally = tallies.NOTHING
     """Payments whose day had closed: in `closed`, in no window."""
     late: int = 0
     """Payments whose hour, at least, had closed."""
@@ -55,16 +56,7 @@ class CellState(msgspec.Struct, gc=False):
 
     def total(self) -> Tally:
         """Return everything ever folded into the cell."""
-        return tallies.total([self.closed, *self.hours.values()])
-
-    def day(self, day: int) -> Tally:
-        """Return a day so far, its open hours included."""
-        hours = [tally for hour, tally in self.hours.items() if day_of(hour) == day]
-        return tallies.total([self.days.get(day, tallies.NOTHING), *hours])
-
-    def open_days(self) -> list[int]:
-        """Return the days that have not closed, rising."""
-        return sorted({*self.days, *map(day_of, self.hours)})
+        return self.closed + sum(self.hours.values())
 
 
 def day_of(hour: int) -> int:
@@ -78,20 +70,21 @@ def first_hour(day: int) -> int:
 
 
 def add_late(state: CellState, hour: int, tally: Tally, watermark_hour: int) -> None:
-    """Fold payments of an hour that has closed: into their day if that is open, else beside all windows.
+    """Fold a payment of an hour that has closed: into its day if that is open, else beside all windows.
 
     Args:
         state: the cell; changed in place.
-        hour: the hour they belong to.
-        tally: what was paid.
+        hour: the hour it belongs to.
+        tally: its own.
         watermark_hour: first hour that has not closed.
     """
-    state.late += tallies.payments(tally)
-    tallies.add(state.closed, tally)
-    if day_is_closed(day_of(hour), watermark_hour):
-        tallies.add(state.outside, tally)
+    state.late += 1
+    state.closed += tally
+    day = day_of(hour)
+    if day_is_closed(day, watermark_hour):
+        state.outside += tally
     else:
-        tallies.add(state.days.setdefault(day_of(hour), tallies.empty()), tally)
+        state.days[day] = state.days.get(day, tallies.NOTHING) + tally
 
 
 def day_is_closed(day: int, watermark_hour: int) -> bool:
@@ -113,22 +106,49 @@ def close(state: CellState, watermark_hour: int) -> None:
     """
     for hour in [hour for hour in state.hours if hour < watermark_hour]:
         tally = state.hours.pop(hour)
-        tallies.add(state.closed, tally)
-        tallies.add(state.days.setdefault(day_of(hour), tallies.empty()), tally)
+        state.closed += tally
+        state.days[day_of(hour)] = state.days.get(day_of(hour), tallies.NOTHING) + tally
     for day in [day for day in state.days if day_is_closed(day, watermark_hour)]:
         del state.days[day]
     state.closed_until = max(state.closed_until, watermark_hour)
 
 
+class _Stored(msgspec.Struct, gc=False):
+    """A `CellState` with the lanes of its tallies, since msgpack has no numbers of more than 64 bits."""
+
+    run: str
+    cell: str
+    commune: str
+    sector: str
+    province: str
+    applied_offset: int
+    closed: Lanes
+    hours: dict[int, Lanes]
+    days: dict[int, Lanes]
+    closed_until: int
+    outside: Lanes
+    late: int
+    duplicates: int
+    highest: dict[str, int]
+    gaps: dict[str, Gaps]
+
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(CellState).decode
+_decode = msgspec.msgpack.Decoder(_Stored).decode
 
 
 def pack(state: CellState) -> bytes:
     """Return the one value that holds the state."""
-    return _encode(state)
+    return _encode(_Stored(**_converted(msgspec.structs.asdict(state), lanes)))
 
 
 def unpack(value: bytes) -> CellState:
     """Return the state that `pack` made a value of."""
-    return _decode(value)
+    return CellState(**_converted(msgspec.structs.asdict(_decode(value)), of_lanes))
+
+
+def _converted(fields: dict[str, Any], of_tally: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return the fields of a state with each tally converted."""
+    one = {name: of_tally(fields[name]) for name in ("closed", "outside")}
+    many = {name: {key: of_tally(tally) for key, tally in fields[name].items()} for name in ("hours", "days")}
+    return {**fields, **one, **many}

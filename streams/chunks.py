@@ -7,7 +7,7 @@ a Schema. A chunk of thousands of records costs Faust what one event costs.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,34 +19,11 @@ from faust.types import TP, AppT
 
 from schemas.errors import BadInputError
 from schemas.topics import STATE_CHANGELOG
-from streams.fold import Record
 from streams.offsets import end_offsets
-from streams.records import CHUNKED_TOPICS
+from streams.records import CHUNKED_TOPICS, Chunk
 
 SCHEME: Final = "quetma"
 FETCH_WAIT_MS: Final = 100
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """The raw records of one partition, in order of offset: the value of one event."""
-
-    partition: int
-    records: Sequence[Record]
-
-    @property
-    def first(self) -> int:
-        """Offset of the first record."""
-        return self.records[0].offset
-
-    @property
-    def last(self) -> int:
-        """Offset of the last record."""
-        return self.records[-1].offset
-
-    def since(self, offset: int) -> Sequence[Record]:
-        """Return the records from an offset on."""
-        return self.records if self.first >= offset else [one for one in self.records if one.offset >= offset]
 
 
 @dataclass(frozen=True)
@@ -66,6 +43,13 @@ class _ChunkRecord:
     serialized_value_size: int = 0
 
 
+def _record_of(place: TP, chunk: Chunk) -> _ChunkRecord:
+    newest = chunk.batches[-1]
+    return _ChunkRecord(
+        place.topic, place.partition, chunk.last, newest.max_timestamp, newest.timestamp_type, value=chunk
+    )
+
+
 class ChunkScheduler(DefaultSchedulingStrategy):
     """Hands chunked topics on partition by partition, all others record by record."""
 
@@ -75,19 +59,9 @@ class ChunkScheduler(DefaultSchedulingStrategy):
         for place, fetched in records.items():
             if place.topic not in CHUNKED_TOPICS:
                 rest[place] = fetched
-            elif fetched:
-                last = fetched[-1]
-                yield (
-                    place,
-                    _ChunkRecord(
-                        topic=place.topic,
-                        partition=place.partition,
-                        offset=last.offset,
-                        timestamp=last.timestamp,
-                        timestamp_type=last.timestamp_type,
-                        value=Chunk(place.partition, fetched),
-                    ),
-                )
+            else:
+                for chunk in fetched:
+                    yield place, _record_of(place, chunk)
         if rest:
             yield from super().iterate(rest)
 

@@ -6,8 +6,8 @@ Pure. A record's revision is the number of payments in its window: it grows with
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,16 +15,15 @@ import msgspec
 from schemas.events import SCHEMA_VERSION, Sector, WindowKind
 from schemas.topics import ADOPTION_COMMUNE, ADOPTION_MARKET
 from streams import tallies
-from streams.cells import HOUR_MS, CellState, day_is_closed, first_hour
-from streams.tallies import Tally
+from streams.cells import HOUR_MS, CellState, day_is_closed, day_of, first_hour
+from streams.tallies import Lanes, Tally, lanes
 
 MARKET: Sector = "market_stall"
 
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True)
-class Emission:
+class Emission(msgspec.Struct, gc=False, frozen=True):
     """A record for an adoption topic."""
 
     topic: str
@@ -38,17 +37,16 @@ class Emission:
         return _encode({**self.document, "emitted_at": emitted_at})
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(msgspec.Struct):
     """A market or a commune: its cells, and how they are named."""
 
     topic: str
     id: str
-    cells: tuple[CellState, ...]
+    cells: list[CellState]
 
     @property
-    def is_commune(self) -> bool:
-        return self.topic == ADOPTION_COMMUNE
+    def run(self) -> str:
+        return self.cells[0].run
 
 
 IsNews = Callable[[str, tuple[int, ...]], bool]
@@ -70,7 +68,7 @@ def emissions(
         is_news: asked once for each record; what is not is not laid out either.
     """
     for place in _places(touched, everything):
-        for window in _windows(place, watermark_hours.get(place.cells[0].run, 0)):
+        for window in _windows(place, watermark_hours.get(place.run, 0)):
             if is_news(window.key, window.state):
                 yield Emission(place.topic, window.key, window.state, _document(place, window))
 
@@ -83,58 +81,74 @@ def _places(touched: Iterable[CellState], everything: Iterable[CellState]) -> It
     for cell in touched:
         dirty[cell.run, cell.commune] = None
         if cell.sector == MARKET:
-            yield _Place(ADOPTION_MARKET, cell.cell, (cell,))
+            yield _Place(ADOPTION_MARKET, cell.cell, [cell])
     for run, commune in dirty:
-        yield _Place(ADOPTION_COMMUNE, commune, tuple(communes[run, commune]))
+        yield _Place(ADOPTION_COMMUNE, commune, communes[run, commune])
 
 
-@dataclass(frozen=True)
-class _Window:
-    """A window of a place: what was paid in it, cell by cell and in all."""
+_Sums = dict[str, Tally]
+"""What was paid in a window, by sector."""
+
+
+class _Window(msgspec.Struct):
+    """A window of a place: what was paid in it, by sector and in all."""
 
     kind: WindowKind
     key: str
     state: tuple[int, ...]
-    whole: Tally
-    by_cell: list[Tally]
+    by_sector: _Sums
+    whole: Lanes
     more: dict[str, Any]
     """Fields that only records of its kind have."""
     final: bool = False
 
 
 def _windows(place: _Place, watermark_hour: int) -> Iterator[_Window]:
-    cells = place.cells
-    yield _total(place)
-    for day in sorted({day for cell in cells for day in cell.open_days()}):
+    total, days, hours = _sums(place.cells)
+    yield _total(place, total)
+    for day, sums in sorted(days.items()):
         final = day_is_closed(day, watermark_hour)
-        by_cell = [cell.day(day) for cell in cells]
-        yield _window(place, "day", first_hour(day), first_hour(day + 1), by_cell, final=final)
-    for hour in sorted({hour for cell in cells for hour in cell.hours}):
-        by_cell = [cell.hours.get(hour, tallies.NOTHING) for cell in cells]
-        yield _window(place, "hour", hour, hour + 1, by_cell, final=hour < watermark_hour)
+        yield _window(place, "day", first_hour(day), first_hour(day + 1), sums, final=final)
+    for hour, sums in sorted(hours.items()):
+        yield _window(place, "hour", hour, hour + 1, sums, final=hour < watermark_hour)
 
 
-def _total(place: _Place) -> _Window:
+def _sums(cells: Iterable[CellState]) -> tuple[_Sums, dict[int, _Sums], dict[int, _Sums]]:
+    """Return what was paid in all, on each open day and in each open hour."""
+    total: _Sums = defaultdict(int)
+    days: dict[int, _Sums] = defaultdict(lambda: defaultdict(int))
+    hours: dict[int, _Sums] = defaultdict(lambda: defaultdict(int))
+    for cell in cells:
+        sector = cell.sector
+        total[sector] += cell.total()
+        for day, tally in cell.days.items():
+            days[day][sector] += tally
+        for hour, tally in cell.hours.items():
+            hours[hour][sector] += tally
+            days[day_of(hour)][sector] += tally
+    return total, days, hours
+
+
+def _total(place: _Place, sums: _Sums) -> _Window:
     cells = place.cells
-    by_cell = [cell.total() for cell in cells]
-    whole = tallies.total(by_cell)
+    whole = lanes(sum(sums.values()))
     duplicates, late = sum(cell.duplicates for cell in cells), sum(cell.late for cell in cells)
-    outside = tallies.as_document(tallies.total(cell.outside for cell in cells))
+    outside = tallies.as_document(lanes(sum(cell.outside for cell in cells)))
     more = {"duplicates": duplicates, "late": late, "outside_windows": outside}
     state = (tallies.payments(whole), duplicates, late, 0)
-    return _Window("total", _key(place, "total"), state, whole, by_cell, more)
+    return _Window("total", _key(place, "total"), state, sums, whole, more)
 
 
-def _window(place: _Place, kind: WindowKind, start: int, end: int, by_cell: list[Tally], *, final: bool) -> _Window:
+def _window(place: _Place, kind: WindowKind, start: int, end: int, sums: _Sums, *, final: bool) -> _Window:
     start_at, end_at = start * HOUR_MS, end * HOUR_MS
-    whole = tallies.total(by_cell)
+    whole = lanes(sum(sums.values()))
     state = (tallies.payments(whole), 0, 0, int(final))
     times = {"start_at": start_at, "end_at": end_at}
-    return _Window(kind, _key(place, f"{kind}|{start_at}"), state, whole, by_cell, times, final)
+    return _Window(kind, _key(place, f"{kind}|{start_at}"), state, sums, whole, times, final)
 
 
 def _key(place: _Place, window: str) -> str:
-    return f"{place.cells[0].run}|{place.id}|{window}"
+    return f"{place.run}|{place.id}|{window}"
 
 
 def _document(place: _Place, window: _Window) -> dict[str, Any]:
@@ -150,19 +164,13 @@ def _document(place: _Place, window: _Window) -> dict[str, Any]:
         "final": window.final,
         **window.more,
     }
-    if place.is_commune:
-        document["by_sector"] = _by_sector(place.cells, window.by_cell)
+    if place.topic == ADOPTION_COMMUNE:
+        document["by_sector"] = {
+            sector: tallies.as_document(lanes(tally)) for sector, tally in window.by_sector.items()
+        }
     else:
         document["market"] = place.id
     count, value = tallies.cashless_shares(window.whole)
     if count is not None:
         document |= {"cashless_share_count": count, "cashless_share_value": value}
     return document
-
-
-def _by_sector(cells: Iterable[CellState], by_cell: list[Tally]) -> dict[str, Any]:
-    sums: dict[str, Tally] = {}
-    for cell, tally in zip(cells, by_cell, strict=True):
-        known = sums.get(cell.sector)
-        sums[cell.sector] = tally if known is None else tallies.total((known, tally))
-    return {sector: tallies.as_document(tally) for sector, tally in sums.items()}

@@ -16,7 +16,7 @@ from streams import tallies
 from streams.cells import HOUR_MS, CellState, add_late
 from streams.duplicates import admit
 from streams.fraud import NOBODY, Accounts, Suspect, suspect
-from streams.tallies import METHOD_INDEX, VND
+from streams.tallies import NOTHING, SETTLED_UNITS
 
 MAX_TIME_DIGITS: Final = 15
 NO_CELLS: Final[dict[str, CellState]] = {}
@@ -70,7 +70,7 @@ class Folded(msgspec.Struct):
     """What folding did."""
 
     consumed: int
-    """Records folded; fewer than given where a cell must be looked up first."""
+    """Records folded."""
     touched: list[CellState]
     """Cells whose state changed."""
     dead_letters: list[DeadLetter]
@@ -78,6 +78,8 @@ class Folded(msgspec.Struct):
     """Records that were in the state already."""
     probes: list[int]
     """Values of the header ``sent_at``, UTC epoch milliseconds."""
+    waiting: list[Record]
+    """Records that were not folded, since the cell of the first must be looked up before."""
 
 
 Belongs = Callable[[str], bool]
@@ -128,7 +130,7 @@ class PartitionFold:
         return {run: watermark // HOUR_MS for run, watermark in self.state.watermarks.items()}
 
     def apply(  # noqa: C901, PLR0912, PLR0915  # one loop on purpose: a call costs more than most records do
-        self, records: Sequence[Record], registry: Registry, *, registry_is_fresh: bool
+        self, records: Iterable[Record], registry: Registry, *, registry_is_fresh: bool
     ) -> Folded:
         """Fold records, in order of offset, and say what changed.
 
@@ -140,14 +142,17 @@ class PartitionFold:
         """
         state, lateness = self.state, self._lateness
         watermarks = state.watermarks
-        decode, method_index, hour_ms = decode_payment, METHOD_INDEX, HOUR_MS
+        decode, units, hour_ms = decode_payment, SETTLED_UNITS, HOUR_MS
         touched: dict[int, CellState] = {}
         dead: list[DeadLetter] = []
         probes: list[int] = []
         run, watermark, registered, cells = "", 0, None, NO_CELLS
         applied = duplicates = replayed = late = 0
-        consumed = len(records)
-        for position, record in enumerate(records):
+        waiting: list[Record] = []
+        offset = position = 0
+        unread = iter(records)
+        for position, record in enumerate(unread, 1):  # noqa: B007  # its last value counts
+            offset = record.offset
             try:
                 row = decode(record.value)  # type: ignore[arg-type]  # None raises TypeError, caught below
             except (msgspec.MsgspecError, TypeError, UnicodeDecodeError, RecursionError) as error:
@@ -163,7 +168,7 @@ class PartitionFold:
                 cell = self._new_cell(row, registry)
                 if cell is None:
                     if not registry_is_fresh:
-                        consumed = position
+                        waiting = [record, *unread]
                         break
                     dead.append(_homeless(record, row, registry))
                     continue
@@ -178,7 +183,7 @@ class PartitionFold:
             beneficiary = row.beneficiary
             if beneficiary is not None and registered is not None and registered.get(row.source) != beneficiary:
                 state.suspects.append(suspect(row))
-            if record.offset <= cell.applied_offset:
+            if offset <= cell.applied_offset:
                 replayed += 1
                 continue
             touched[id(cell)] = cell
@@ -191,36 +196,30 @@ class PartitionFold:
                 continue
             applied += 1
             hour = occurred_at // hour_ms
-            method = method_index[row.method]
             if (hour + 1) * hour_ms <= watermark:
                 late += 1
-                single = tallies.empty()
-                tallies.count(single, method, row.status, row.amount_vnd)
-                add_late(cell, hour, single, watermark // hour_ms)
-                continue
-            tally = cell.hours.get(hour)
-            if tally is None:
-                tally = cell.hours[hour] = tallies.empty()
-            if row.status == "settled":  # nearly all
-                tally[method] += 1
-                tally[VND + method] += row.amount_vnd
+                add_late(cell, hour, tallies.single(row.method, row.status, row.amount_vnd), watermark // hour_ms)
+            elif row.status == "settled":  # nearly all
+                count, vnd = units[row.method]
+                cell.hours[hour] = cell.hours.get(hour, NOTHING) + count + row.amount_vnd * vnd
             else:
-                tallies.count(tally, method, row.status, row.amount_vnd)
-        self._settle(records[:consumed], touched.values(), dead)
+                cell.hours[hour] = cell.hours.get(hour, NOTHING) + tallies.single(
+                    row.method, row.status, row.amount_vnd
+                )
+        consumed = position - bool(waiting)
+        if consumed:
+            self._settle(offset - bool(waiting), touched.values(), dead)
+        state.processed += consumed
         state.applied += applied
         state.duplicates += duplicates
         state.late += late
-        return Folded(consumed, list(touched.values()), dead, replayed, probes)
+        return Folded(consumed, list(touched.values()), dead, replayed, probes, waiting)
 
-    def _settle(self, records: Sequence[Record], touched: Iterable[CellState], dead: list[DeadLetter]) -> None:
-        """Bring offsets and counts to the end of the chunk."""
-        if not records:
-            return
-        last = records[-1].offset
+    def _settle(self, last: int, touched: Iterable[CellState], dead: list[DeadLetter]) -> None:
+        """Bring offsets and counts to the end of what was folded."""
         for cell in touched:
             cell.applied_offset = max(cell.applied_offset, last)
         self.state.next_offset = last + 1
-        self.state.processed += len(records)
         for letter in dead:
             counts = self.state.dead_letters
             counts[letter.reason] = counts.get(letter.reason, 0) + 1

@@ -17,7 +17,7 @@ The order of the writes of a flush is that of `streams.protocol`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -29,7 +29,7 @@ from streams.emission import Emission, emissions
 from streams.fold import Belongs, DeadLetter, Folded, PartitionFold, PartitionState, Record, Registry, always
 from streams.fraud import NOBODY, Accounts, judged
 from streams.lineage import Recovered, state_key
-from streams.tallies import payments
+from streams.tallies import lanes, payments
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Partition:
         self.number = number
         self._epoch = epoch
         # Cells may be ahead of the partition's state, and what they have is passed over: so count what they have.
-        applied = sum(payments(cell.total()) for cell in cells)
+        applied = sum(payments(lanes(cell.total())) for cell in cells)
         if applied < state.applied:
             raise IncompleteStateError(number, applied, state.applied)
         state.applied = applied
@@ -106,7 +106,7 @@ class Partition:
         """Offset of the first record that has not been folded."""
         return self.fold.state.next_offset
 
-    def apply(self, records: Sequence[Record], registry: Registry, *, registry_is_fresh: bool) -> Folded:
+    def apply(self, records: Iterable[Record], registry: Registry, *, registry_is_fresh: bool) -> Folded:
         """Fold records as `PartitionFold.apply` does, and remember what is to be written."""
         folded = self.fold.apply(records, registry, registry_is_fresh=registry_is_fresh)
         self._dirty = self._dirty or folded.consumed > 0

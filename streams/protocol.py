@@ -12,7 +12,7 @@ land later, on top of what it would write next. A fresh owner, with an epoch of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -33,8 +33,8 @@ class Chunk(Protocol):
     def last(self) -> int:
         """Offset of the last record."""
 
-    def since(self, offset: int) -> Sequence[Record]:
-        """Return the records from an offset on."""
+    def since(self, offset: int) -> Iterable[Record]:
+        """Return the records from an offset on. It is asked once."""
 
 
 class Foldable(Protocol):
@@ -44,7 +44,7 @@ class Foldable(Protocol):
     def next_offset(self) -> int:
         """Offset of the first record that has not been folded."""
 
-    def apply(self, records: Sequence[Record], registry: Registry, *, registry_is_fresh: bool) -> Folded:
+    def apply(self, records: Iterable[Record], registry: Registry, *, registry_is_fresh: bool) -> Folded:
         """Fold records."""
 
     def flush(self) -> Flush | None:
@@ -79,7 +79,8 @@ class Look:
 class Refresh:
     """Read the registry of cells again; tell by `Owner.refreshed`."""
 
-    chunk: Chunk
+    waiting: Sequence[Record]
+    """The records that are folded then."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +186,7 @@ class Owner(Generic[P]):
             return []
         if chunk.first > self.partition.next_offset:
             return self._ask(Look(self.partition.next_offset, chunk))
-        return self._fold(self.partition, chunk, registry_is_fresh=False)
+        return self._fold(self.partition, chunk.since(self.partition.next_offset), registry_is_fresh=False)
 
     def looked(self, look: Look, first_offset: int) -> Commands:
         """Go on with a chunk, or back, now that it is known which record comes next."""
@@ -193,19 +194,23 @@ class Owner(Generic[P]):
             return []
         if first_offset < look.chunk.first:
             return [Seek(look.at_least)]
-        return self._fold(self.partition, look.chunk, registry_is_fresh=False)
+        records = look.chunk.since(self.partition.next_offset)
+        return self._fold(self.partition, records, registry_is_fresh=False)
 
     def refreshed(self, refresh: Refresh) -> Commands:
         """Fold the rest of a chunk, now that all cells are known that there are."""
         if self.partition is None or not self._answers(refresh):
             return []
-        return self._fold(self.partition, refresh.chunk, registry_is_fresh=True)
+        return self._fold(self.partition, refresh.waiting, registry_is_fresh=True)
 
-    def _fold(self, partition: P, chunk: Chunk, *, registry_is_fresh: bool) -> Commands:
-        records = chunk.since(partition.next_offset)
-        folded = partition.apply(records, self._registry, registry_is_fresh=registry_is_fresh)
+    def _fold(self, partition: P, records: Iterable[Record], *, registry_is_fresh: bool) -> Commands:
+        try:
+            folded = partition.apply(records, self._registry, registry_is_fresh=registry_is_fresh)
+        except BaseException:
+            self.close()  # some cells have records that their offsets do not tell of
+            raise
         commands: Commands = [Count(folded.consumed, folded.replayed)] if folded.consumed else []
-        return commands if folded.consumed == len(records) else [*commands, *self._ask(Refresh(chunk))]
+        return [*commands, *self._ask(Refresh(folded.waiting))] if folded.waiting else commands
 
     def _ask(self, question: Look | Refresh) -> Commands:
         self._question = question

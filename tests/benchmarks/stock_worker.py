@@ -25,7 +25,6 @@ from aiokafka import AIOKafkaConsumer
 
 from schemas.events import decode_payment
 from schemas.topics import PAYMENTS
-from streams import tallies
 from streams.cells import HOUR_MS
 from streams.duplicates import admit
 
@@ -75,7 +74,7 @@ def create_app(servers: str, partitions: int, folder: str, yardstick: Yardstick)
     )
     payments = app.topic(PAYMENTS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
     seen = app.Table("seen", default=lambda: [0, []])
-    hours = app.Table("hours", default=tallies.empty)
+    hours = app.Table("hours", default=dict)
 
     async def fold(stream: Any) -> None:
         async for value in stream:
@@ -92,7 +91,8 @@ def create_app(servers: str, partitions: int, folder: str, yardstick: Yardstick)
             seen[till] = [highest[till], gaps.get(till, [])]
             window = f"{row.run}|{row.cell}|{row.occurred_at // HOUR_MS}"
             tally = hours[window]
-            tallies.count(tally, tallies.METHOD_INDEX[row.method], row.status, row.amount_vnd)
+            count, vnd = tally.get(f"{row.method}|{row.status}", (0, 0))
+            tally[f"{row.method}|{row.status}"] = [count + 1, vnd + row.amount_vnd]
             hours[window] = tally
 
     app.agent(payments)(fold)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streams.cells import CellState
 from streams.fold import PartitionFold, PartitionState
-from streams.tallies import as_document, total
+from tests.cell_reading import as_document, open_days, paid_on
 from tests.stream_model import HOUR_MS, METHODS, MIDNIGHT_MS, PLACES, Cells, log_of, payment, wire
 
 Json = dict[str, object]
@@ -61,7 +61,7 @@ def totals(fold: PartitionFold) -> dict[str, object]:
 
 
 def in_days_and_outside(cell: CellState) -> object:
-    return as_document(total([cell.outside, *map(cell.day, cell.open_days())]))
+    return as_document(cell.outside + sum(paid_on(cell, day) for day in open_days(cell)))
 
 
 @given(st.integers(0, 2**32), st.integers(1, 150), st.sampled_from((0.05, 0.2, 0.5)))

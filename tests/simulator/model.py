@@ -205,7 +205,7 @@ class ModelPartition:
                 self._changed[name] = None
             self.next_offset = last + 1
             self._dirty = True
-        return Folded(consumed, [], [], replayed, [])
+        return Folded(consumed, [], [], replayed, [], list(records[consumed:]))
 
     def flush(self) -> Flush | None:
         if not self._dirty or (self.next_offset < self._complete_from and self.waits_for_even_cells):

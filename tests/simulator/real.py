@@ -16,7 +16,7 @@ import msgspec
 from streams.cells import has_closed, unpack
 from streams.fold import PartitionState
 from streams.partitions import Partition
-from streams.tallies import as_document, payments
+from tests.cell_reading import as_document, payments
 from tests.simulator.world import NUMBER, Violation
 from tests.stream_model import HOUR_MS, PLACES, Cells, Record, Reference, comparable, random_log
 
@@ -124,7 +124,7 @@ class RealKind:
             raise Violation(f"the last own state counts {counts}, not {expected}")
         if {key: payments(cell.total()) for key, cell in cells.items() if payments(cell.total())} != self.paid[-1]:
             raise Violation("the cells' payments are not those of the log")
-        vnd = sum(tally.amount_vnd for cell in cells.values() for tally in as_document(cell.total()).values())
+        vnd = sum(tally["amount_vnd"] for cell in cells.values() for tally in as_document(cell.total()).values())
         if vnd != sum(one.payment.amount_vnd for one in reference.counted if one.payment.status == "settled"):
             raise Violation("the cells' VND are not those of the log")
         if any(has_closed(cell, state.watermarks[cell.run] // HOUR_MS) for cell in cells.values()):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
-from dataclasses import replace
 
 import msgspec
 import pytest
@@ -32,7 +31,7 @@ def folded(*documents: dict[str, object], lateness_ms: int = LATENESS_MS) -> Par
 def told(fold: PartitionFold, touched: list[CellState] | None = None) -> dict[tuple[str, str], Emission]:
     cells = fold.cells if touched is None else touched
     records = emissions(cells, fold.cells, fold.watermark_hours())
-    found = [replace(one, document=msgspec.to_builtins(one.document)) for one in records]
+    found = [msgspec.structs.replace(one, document=msgspec.to_builtins(one.document)) for one in records]
     by_key = {(one.topic, one.key): one for one in found}
     assert len(by_key) == len(found)
     return by_key
