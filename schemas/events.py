@@ -363,6 +363,8 @@ class DeadLetterReason(StrEnum):
     """A cell that its run did not announce, or one of another commune or sector."""
     MISROUTED = "misrouted"
     """On another partition than its commune's, where its cell's state is not."""
+    ENDED_RUN = "ended_run"
+    """Of a run that was idle for so long that its state was given up."""
 
 
 def encode(record: Contract) -> bytes:

@@ -69,6 +69,15 @@ class StreamSettings(_Group):
     )
     commit_interval_seconds: float = Field(default=0.5, gt=0, description="time between offset commits")
     fetch_records: int = Field(default=8000, ge=1, description="most records in one chunk of a partition")
+    idle_seconds: float = Field(
+        default=3600.0, ge=0, description="time without a payment after which a run's windows close; never if 0"
+    )
+    forget_seconds: float = Field(
+        default=604_800.0, ge=0, description="time without a payment after which a run's state is given up; never if 0"
+    )
+    filter_days: int = Field(
+        default=62, ge=1, description="simulated days that a till which emits nothing stays in the duplicates filter"
+    )
     session_timeout_seconds: float = Field(default=6.0, gt=0, description="silence that ends a membership")
     metrics_port: Port = Field(default=9702, description="the worker's /metrics")
 

@@ -23,16 +23,17 @@ from yarl import URL
 
 from schemas.errors import ExitCode, QuetmaError
 from schemas.metrics import Metrics
-from schemas.settings import Settings
+from schemas.settings import Settings, StreamSettings
 from schemas.topics import PAYMENTS, STATE_CHANGELOG, STREAM_GROUP
 from streams.accounts import AccountRegistry
 from streams.chunks import SCHEME, ChunkApp, ChunkScheduler, ChunkSchema
 from streams.counts import PartitionCounts
 from streams.fold import PartitionState
 from streams.fraud import is_unsure
+from streams.idleness import Patience
 from streams.lineage import Recovered
 from streams.offsets import first_offset, read_to_end
-from streams.partitions import Partition
+from streams.partitions import Partition, PartitionSettings
 from streams.protocol import CatchUp, Claim, Command, Commands, Commit, Count, Look, Owner, Refresh, Seek, Write
 from streams.records import Chunk, install
 from streams.registry import CellRegistry
@@ -68,6 +69,7 @@ class StreamWorker:
         self._partition_count = partitions
         install(settings.stream.fetch_records)
         self._choose = DefaultPartitioner()
+        self._partition_settings = _partition_settings(settings.stream)
         self._metrics = metrics
         self._owners: dict[int, Owner[Partition]] = {}
         self._claimant = f"{socket.gethostname()} {os.getpid()}"
@@ -149,9 +151,8 @@ class StreamWorker:
         return {owner.number: owner.resume_at for owner in mine if owner.resume_at is not None}
 
     def _open_partition(self, number: int, epoch: int, recovered: Recovered) -> Partition:
-        lateness = self._settings.stream.allowed_lateness_seconds * 1000
         belongs = partial(self._belongs, number)
-        return Partition(number, epoch, recovered, lateness, belongs=belongs, accounts=self._accounts)
+        return Partition(number, epoch, recovered, self._partition_settings, belongs=belongs, accounts=self._accounts)
 
     async def _run(self, owner: Owner[Partition], commands: Commands) -> None:
         """Execute commands, and those that follow from what came of them."""
@@ -267,7 +268,7 @@ class StreamWorker:
                 [state.partition for state in self._states() if is_unsure(state.suspects, self._accounts)]
             )
             for owner in list(self._owners.values()):
-                await self._run(owner, owner.tick())
+                await self._run(owner, owner.tick(time.time_ns() // 1_000_000))
 
     def _close(self, numbers: set[int]) -> None:
         for number in numbers & set(self._owners):
@@ -277,6 +278,14 @@ class StreamWorker:
     async def _write(self, number: int, write: Write) -> None:
         self._check_awake()
         await self._writer.write(number, write)
+
+
+def _partition_settings(stream: StreamSettings) -> PartitionSettings:
+    return PartitionSettings(
+        allowed_lateness_ms=stream.allowed_lateness_seconds * 1000,
+        patience=Patience(int(stream.idle_seconds * 1000), int(stream.forget_seconds * 1000)),
+        filter_days=stream.filter_days,
+    )
 
 
 def worker_of(worker: StreamWorker, *, quiet: bool) -> faust.Worker:

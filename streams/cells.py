@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from streams import tallies
-from streams.duplicates import Gaps
+from streams.duplicates import Gaps, admit
 from streams.tallies import Lanes, Tally, lanes, of_lanes
 
 HOUR_MS: Final = 3_600_000
@@ -46,7 +46,11 @@ class CellState(msgspec.Struct, gc=False):
     """Payments whose hour, at least, had closed."""
     duplicates: int = 0
     highest: dict[str, int] = msgspec.field(default_factory=dict)
-    """Highest sequence number seen, by source."""
+    """Highest sequence number seen, by source: of the sources that were seen in this generation."""
+    before: dict[str, int] = msgspec.field(default_factory=dict)
+    """The same of those that were seen in the generation before this one, and not since."""
+    generation: int = 0
+    """Its number, counted from the epoch; 0 if no window has closed yet."""
     gaps: dict[str, Gaps] = msgspec.field(default_factory=dict)
 
     @property
@@ -54,9 +58,19 @@ class CellState(msgspec.Struct, gc=False):
         """Its key in the table."""
         return f"{self.run}|{self.cell}"
 
+    def admit(self, source: str, sequence: int) -> bool:
+        """Take note of a payment, not the next one of its source; return whether it is new."""
+        if source in self.before:
+            self.highest[source] = self.before.pop(source)
+        return admit(self.highest, self.gaps, source, sequence)
+
     def total(self) -> Tally:
         """Return everything ever folded into the cell."""
         return self.closed + sum(self.hours.values())
+
+    def payments(self) -> int:
+        """Return how many payments that is."""
+        return tallies.payments(lanes(self.total()))
 
 
 def day_of(hour: int) -> int:
@@ -99,8 +113,11 @@ def has_closed(state: CellState, watermark_hour: int) -> bool:
     )
 
 
-def close(state: CellState, watermark_hour: int) -> None:
+def close(state: CellState, watermark_hour: int, filter_days: int) -> None:
     """Let the windows that have closed leave: hours into their days, days altogether.
+
+    Every so many days the sources that emitted nothing for as long leave the duplicates filter. One that comes back is
+    as one that is new: what it sent before is a gap.
 
     Call it only when they have been emitted as final and that is acknowledged: what has left is not emitted again.
     """
@@ -111,6 +128,17 @@ def close(state: CellState, watermark_hour: int) -> None:
     for day in [day for day in state.days if day_is_closed(day, watermark_hour)]:
         del state.days[day]
     state.closed_until = max(state.closed_until, watermark_hour)
+    _forget_idle_sources(state, day_of(watermark_hour) // filter_days)
+
+
+def _forget_idle_sources(state: CellState, generation: int) -> None:
+    if generation <= state.generation:
+        return
+    if state.generation:
+        for source in state.before:
+            state.gaps.pop(source, None)
+        state.before, state.highest = state.highest, {}
+    state.generation = generation
 
 
 class _Stored(msgspec.Struct, gc=False):
@@ -131,6 +159,8 @@ class _Stored(msgspec.Struct, gc=False):
     duplicates: int
     highest: dict[str, int]
     gaps: dict[str, Gaps]
+    before: dict[str, int] = {}
+    generation: int = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode

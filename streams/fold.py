@@ -14,7 +14,6 @@ import msgspec
 from schemas.events import SCHEMA_VERSION, Cell, DeadLetterReason, PaymentRow, decode_payment
 from streams import tallies
 from streams.cells import HOUR_MS, CellState, add_late
-from streams.duplicates import admit
 from streams.fraud import NOBODY, Accounts, Suspect, suspect
 from streams.tallies import NOTHING, SETTLED_UNITS
 
@@ -39,6 +38,20 @@ class Registry(Protocol):
         """Return what a run announced of a cell."""
 
 
+class Counted(msgspec.Struct, gc=False):
+    """What cells have counted."""
+
+    applied: int = 0
+    duplicates: int = 0
+    late: int = 0
+
+    def add(self, cell: CellState) -> None:
+        """Add what a cell has counted."""
+        self.applied += cell.payments()
+        self.duplicates += cell.duplicates
+        self.late += cell.late
+
+
 class PartitionState(msgspec.Struct, gc=False):
     """What a worker knows of a partition as a whole, written last: up to `next_offset` its cells are complete."""
 
@@ -56,6 +69,12 @@ class PartitionState(msgspec.Struct, gc=False):
     """Payments to an account that their till had not registered by then."""
     alerts: int = 0
     """Of these, how many were found out."""
+    seen_at: dict[str, int] = msgspec.field(default_factory=dict)
+    """Of each run, when it was last seen by the wall clock, UTC epoch milliseconds."""
+    ended: list[str] = msgspec.field(default_factory=list)
+    """Runs that were idle for so long that their cells have left."""
+    forgotten: Counted = msgspec.field(default_factory=Counted)
+    """What was counted of cells that have left."""
 
 
 class DeadLetter(msgspec.Struct):
@@ -125,6 +144,10 @@ class PartitionFold:
         """All cells of the partition."""
         return [cell for cells in self._by_run.values() for cell in cells.values()]
 
+    def forget(self, runs: Iterable[str]) -> list[CellState]:
+        """Give up runs; return their cells."""
+        return [cell for run in runs for cell in self._by_run.pop(run, NO_CELLS).values()]
+
     def watermark_hours(self) -> dict[str, int]:
         """Return the first hour that has not closed, of each run."""
         return {run: watermark // HOUR_MS for run, watermark in self.state.watermarks.items()}
@@ -165,6 +188,9 @@ class PartitionFold:
                 watermark, registered = watermarks.get(run, 0), self._accounts.of_run(run)
                 cells = self._by_run.get(run, NO_CELLS)
             if (cell := cells.get(row.cell)) is None:
+                if run in state.ended:
+                    dead.append(DeadLetter(record, DeadLetterReason.ENDED_RUN, run))
+                    continue
                 cell = self._new_cell(row, registry)
                 if cell is None:
                     if not registry_is_fresh:
@@ -190,7 +216,7 @@ class PartitionFold:
             source, sequence = row.source, row.sequence
             if cell.highest.get(source, 0) + 1 == sequence:
                 cell.highest[source] = sequence
-            elif not admit(cell.highest, cell.gaps, source, sequence):
+            elif not cell.admit(source, sequence):
                 cell.duplicates += 1
                 duplicates += 1
                 continue

@@ -28,8 +28,8 @@ from streams.cells import CellState, close, has_closed, pack, unpack
 from streams.emission import Emission, emissions
 from streams.fold import Belongs, DeadLetter, Folded, PartitionFold, PartitionState, Record, Registry, always
 from streams.fraud import NOBODY, Accounts, judged
+from streams.idleness import NO_END, Patience, close_idle, forget_idle, note
 from streams.lineage import Recovered, state_key
-from streams.tallies import lanes, payments
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Flush:
 
     cells: list[tuple[bytes, bytes]]
     """Table keys and values of the cells that changed."""
+    left: list[bytes]
+    """Table keys of the cells that have left."""
     emissions: list[Emission]
     dead_letters: list[DeadLetter]
     alerts: list[tuple[bytes, bytes]]
@@ -47,6 +49,18 @@ class Flush:
     """Table key and value of the partition's own state."""
     next_offset: int
     watermark_hours: dict[str, int]
+
+
+@dataclass(frozen=True)
+class PartitionSettings:
+    """How long things stay."""
+
+    allowed_lateness_ms: int
+    """Event time that windows stay open beyond their end."""
+    patience: Patience = NO_END
+    """With runs that are idle."""
+    filter_days: int = 62
+    """Simulated days that a source which emits nothing stays in the duplicates filter."""
 
 
 class IncompleteStateError(QuetmaError):
@@ -67,7 +81,7 @@ class Partition:
         number: int,
         epoch: int,
         recovered: Recovered,
-        allowed_lateness_ms: int,
+        settings: PartitionSettings,
         *,
         belongs: Belongs = always,
         accounts: Accounts = NOBODY,
@@ -76,24 +90,27 @@ class Partition:
         state = PartitionState(partition=number)
         if recovered.own is not None:
             state = msgspec.msgpack.decode(recovered.own, type=PartitionState)
-        cells = [unpack(value) for value in recovered.cells]
+        cells = [cell for cell in map(unpack, recovered.cells) if cell.run not in state.ended]
         self.number = number
         self._epoch = epoch
+        self._settings = settings
         # Cells may be ahead of the partition's state, and what they have is passed over: so count what they have.
-        applied = sum(payments(lanes(cell.total())) for cell in cells)
-        if applied < state.applied:
-            raise IncompleteStateError(number, applied, state.applied)
-        state.applied = applied
-        state.duplicates = sum(cell.duplicates for cell in cells)
-        state.late = sum(cell.late for cell in cells)
+        counted = msgspec.structs.replace(state.forgotten)
+        for cell in cells:
+            counted.add(cell)
+        if counted.applied < state.applied:
+            raise IncompleteStateError(number, counted.applied, state.applied)
+        state.applied, state.duplicates, state.late = counted.applied, counted.duplicates, counted.late
         self._complete_from = max((cell.applied_offset for cell in cells), default=-1) + 1
         """Offset from which on no cell is ahead of another."""
-        self.fold = PartitionFold(state, cells, allowed_lateness_ms, belongs=belongs, accounts=accounts)
+        self.fold = PartitionFold(state, cells, settings.allowed_lateness_ms, belongs=belongs, accounts=accounts)
         self._accounts = accounts
         self._closed_until: dict[str, int] = {}
         for cell in cells:
             self._closed_until[cell.run] = max(cell.closed_until, self._closed_until.get(cell.run, 0))
         self._changed: dict[int, CellState] = {id(cell): cell for cell in cells}
+        self._seen: set[str] = set()
+        """Runs that came since the last flush."""
         self._emitted: dict[str, tuple[int, ...]] = {}
         self._tells_all = False
         self._final_keys: list[str] = []
@@ -111,15 +128,21 @@ class Partition:
         folded = self.fold.apply(records, registry, registry_is_fresh=registry_is_fresh)
         self._dirty = self._dirty or folded.consumed > 0
         self._changed.update((id(cell), cell) for cell in folded.touched)
+        self._seen.update(cell.run for cell in folded.touched)
         self._dead_letters += folded.dead_letters
         self._probes += folded.probes
         return folded
 
-    def flush(self) -> Flush | None:
-        """Return what is to be written now, or None if nothing is. It counts as written: an owner that fails ends."""
+    def flush(self, now: int = 0) -> Flush | None:
+        """Return what is to be written now, or None if nothing is. It counts as written: an owner that fails ends.
+
+        Args:
+            now: UTC epoch milliseconds; without it, no run is idle.
+        """
         if self.next_offset < self._complete_from:
             return None
         alerts = self._found_out()
+        left = self._let_idle_runs_leave(now)
         if not self._dirty:
             return None
         hours = self.fold.watermark_hours()
@@ -129,6 +152,7 @@ class Partition:
         emitted = list(emissions(changed, self.fold.cells, hours, self._is_news))
         flush = Flush(
             cells=[(state_key(self.number, self._epoch, cell.key), pack(cell)) for cell in self._changed.values()],
+            left=[state_key(self.number, self._epoch, cell.key) for cell in left],
             emissions=emitted,
             dead_letters=self._dead_letters,
             alerts=alerts,
@@ -140,6 +164,22 @@ class Partition:
         self._dead_letters, self._probes, self._changed, self._dirty = [], [], {}, False
         self._tells_all = False
         return flush
+
+    def _let_idle_runs_leave(self, now: int) -> list[CellState]:
+        """Close the windows of runs that are idle; return the cells of those that are to be forgotten."""
+        state, patience = self.fold.state, self._settings.patience
+        note(state, self._seen, now)
+        self._seen.clear()
+        closes = close_idle(state, self.fold.cells, patience, now)
+        left = self.fold.forget(forget_idle(state, self.fold.cells, patience, now))
+        for cell in left:
+            self._changed.pop(id(cell), None)
+            self._closed_until.pop(cell.run, None)
+        if left:
+            runs = {cell.run for cell in left}
+            self._emitted = {key: told for key, told in self._emitted.items() if key.split("|", 1)[0] not in runs}
+        self._dirty = self._dirty or closes or bool(left)
+        return left
 
     def _found_out(self) -> list[tuple[bytes, bytes]]:
         """Judge the suspects; return the alerts."""
@@ -168,7 +208,7 @@ class Partition:
 
     def _let_closed_windows_leave(self) -> None:
         for cell in filter(self._has_closed, self.fold.cells):
-            close(cell, self._closed_until[cell.run])
+            close(cell, self._closed_until[cell.run], self._settings.filter_days)
             self._changed[id(cell)] = cell
         for key in self._final_keys:
             self._emitted.pop(key, None)

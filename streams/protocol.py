@@ -47,8 +47,8 @@ class Foldable(Protocol):
     def apply(self, records: Iterable[Record], registry: Registry, *, registry_is_fresh: bool) -> Folded:
         """Fold records."""
 
-    def flush(self) -> Flush | None:
-        """Return what is to be written now."""
+    def flush(self, now: int) -> Flush | None:
+        """Return what is to be written now, UTC epoch milliseconds."""
 
     def flushed(self, flush: Flush) -> None:
         """Take note that all of a flush is acknowledged."""
@@ -223,11 +223,11 @@ class Owner(Generic[P]):
 
     # -- writing ---------------------------------------------------------------------------------------------
 
-    def tick(self) -> Commands:
-        """Begin to write what changed, unless writing is under way."""
+    def tick(self, now: int = 0) -> Commands:
+        """Begin to write what changed by now (UTC epoch milliseconds), unless writing is under way."""
         if self.partition is None or self._course_of_flush is not None:
             return []
-        flush = self.partition.flush()
+        flush = self.partition.flush(now)
         if flush is None:
             return []
         self._course_of_flush = self._course(self.partition, flush)
@@ -276,7 +276,8 @@ class Owner(Generic[P]):
         1. Cells, dead letters and alerts before the own state, which says that they are complete up to its offset.
         2. Adoption after them: what was told never exceeds what is durable.
         3. Only when all is acknowledged may the offset be committed, and windows leave.
-        4. Older lineages go last. From the own state on, this one is what a recovery takes.
+        4. Older lineages go last, and cells that have left. From the own state on, this lineage is what a recovery
+           takes, without these cells.
         """
         yield Write(state=flush.cells, dead_letters=flush.dead_letters, alerts=flush.alerts)
         yield Write(state=[flush.own])
@@ -284,4 +285,4 @@ class Owner(Generic[P]):
         partition.flushed(flush)
         yield Commit(flush.next_offset)
         garbage, self._garbage = self._garbage, []
-        yield Write(state=[(key, None) for key in garbage])
+        yield Write(state=[(key, None) for key in (*flush.left, *garbage)])

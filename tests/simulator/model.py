@@ -207,7 +207,7 @@ class ModelPartition:
             self._dirty = True
         return Folded(consumed, [], [], replayed, [], list(records[consumed:]))
 
-    def flush(self) -> Flush | None:
+    def flush(self, now: int) -> Flush | None:
         if not self._dirty or (self.next_offset < self._complete_from and self.waits_for_even_cells):
             return None
         revisions = {name: revision(cell.counted, cell.repeated) for name, cell in self.cells.items()}
@@ -218,6 +218,7 @@ class ModelPartition:
         self._told.update(news)
         flush = Flush(
             cells=[(state_key(NUMBER, self._epoch, name), self.cells[name]) for name in self._changed],
+            left=[],
             emissions=news,
             dead_letters=self._dead,
             alerts=[],

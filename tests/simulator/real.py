@@ -15,7 +15,7 @@ import msgspec
 
 from streams.cells import has_closed, unpack
 from streams.fold import PartitionState
-from streams.partitions import Partition
+from streams.partitions import Partition, PartitionSettings
 from tests.cell_reading import as_document, payments
 from tests.simulator.world import NUMBER, Violation
 from tests.stream_model import HOUR_MS, PLACES, Cells, Record, Reference, comparable, random_log
@@ -37,8 +37,8 @@ class TracedPartition(Partition):
 
     flushing = 0
 
-    def flush(self) -> Flush | None:
-        flush = super().flush()
+    def flush(self, now: int = 0) -> Flush | None:
+        flush = super().flush(now)
         self.flushing = self.flushing if flush is None else flush.next_offset
         return flush
 
@@ -71,7 +71,7 @@ class RealKind:
         return [f"{place.run}|{place.cell}" for place in PLACES]
 
     def open(self, epoch: int, recovered: Recovered) -> TracedPartition:
-        return TracedPartition(NUMBER, epoch, recovered, self.lateness)
+        return TracedPartition(NUMBER, epoch, recovered, PartitionSettings(self.lateness))
 
     def registry(self, how: int) -> RefreshedCells:
         return RefreshedCells(PLACES[: how % (len(PLACES) + 1)])

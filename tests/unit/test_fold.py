@@ -210,7 +210,7 @@ def test_a_window_that_has_left_stays_left():
     fold = new_fold()
     apply(fold, log_of(at(0.5, 1), at(60, 2)))
     cell = only(fold)
-    close(cell, fold.watermark_hours()[MARKET.run])
+    close(cell, fold.watermark_hours()[MARKET.run], 62)
     total = cell.total()
     apply(fold, [Record(2, wire(at(0.6, 3))), Record(3, wire(at(55, 4)))])
     first_day = (MIDNIGHT_MS + 7 * HOUR_MS) // DAY_MS

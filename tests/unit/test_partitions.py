@@ -8,7 +8,7 @@ import pytest
 from streams.cells import unpack
 from streams.fold import PartitionState
 from streams.lineage import recover
-from streams.partitions import Flush, IncompleteStateError, Partition
+from streams.partitions import Flush, IncompleteStateError, Partition, PartitionSettings
 from tests.stream_model import HOUR_MS, MIDNIGHT_MS, PLACES, Cells, Record, log_of, payment, wire
 
 MARKET, ELECTRICITY = PLACES[0], PLACES[1]
@@ -17,7 +17,7 @@ MARKET_KEY, ELECTRICITY_KEY, OWN = b"7|5|run-1|cho-binh-an", b"7|5|run-1|binh-an
 
 
 def opened(table: dict[bytes, bytes] | None = None, lateness: int = 2 * HOUR_MS) -> Partition:
-    return Partition(7, EPOCH, recover(7, table or {}), lateness)
+    return Partition(7, EPOCH, recover(7, table or {}), PartitionSettings(lateness))
 
 
 def fold(partition: Partition, *values: dict[str, object] | bytes | None) -> None:

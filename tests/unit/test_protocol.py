@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from streams.partitions import Partition
+from streams.partitions import Partition, PartitionSettings
 from streams.protocol import CatchUp, Claim, Commit, Count, Look, Owner, Refresh, Seek, Write
 from tests.stream_model import HOUR_MS, PLACES, Cells, Record, log_of, payment
 
@@ -36,7 +36,7 @@ LOG = log_of(payment(MARKET), payment(ELECTRICITY), payment(MARKET, sequence=2),
 
 def owner_at(epoch: int, table: dict[bytes, bytes] | None = None, cells: Cells | None = None) -> Owner[Partition]:
     def opened(epoch: int, recovered: Any) -> Partition:
-        return Partition(7, epoch, recovered, 2 * HOUR_MS)
+        return Partition(7, epoch, recovered, PartitionSettings(2 * HOUR_MS))
 
     owner = Owner(7, cells or Cells(), opened)
     assert [type(one) for one in owner.open()] == [Claim]
@@ -62,7 +62,7 @@ def flush(owner: Owner[Partition], table: dict[bytes, bytes]) -> list[Any]:
 
 
 def test_before_it_is_open_it_does_nothing():
-    owner = Owner(7, Cells(), lambda *_: Partition(7, 0, *_, 0))
+    owner = Owner(7, Cells(), lambda *_: Partition(7, 0, *_, PartitionSettings(0)))
     assert owner.fetched(Piece(LOG)) == owner.tick() == []
     assert owner.partition is None
 
