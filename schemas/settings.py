@@ -79,6 +79,13 @@ class StreamSettings(_Group):
         default=62, ge=1, description="simulated days that a till which emits nothing stays in the duplicates filter"
     )
     session_timeout_seconds: float = Field(default=6.0, gt=0, description="silence that ends a membership")
+    instance: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="the worker's own name in its group: restarted under it within the session, it has its partitions"
+        " back at once; an orderly stop then keeps them for as long",
+    )
     metrics_port: Port = Field(default=9702, description="the worker's /metrics")
 
 

@@ -105,6 +105,7 @@ class StreamWorker:
             broker_session_timeout=stream.session_timeout_seconds,
             broker_heartbeat_interval=stream.session_timeout_seconds / 4,
             consumer_auto_offset_reset="earliest",
+            consumer_group_instance_id=stream.instance,
             consumer_max_fetch_size=4 << 20,
             producer_compression_type="zstd",
             producer_linger=0.0,
