@@ -71,8 +71,8 @@ async def _measure(broker: Broker, events: int, folder: Path) -> list[Row]:
             before = await _at_work(worker, url, before)
             seconds = time.perf_counter() - begun
             meter = Meter(worker.pid)
-            more = await _state(broker) | {"own_recovery_seconds": await _seen(url, "quetma_recovery_seconds")}
-            rows.append(_row(name, before, seconds, meter, more))
+            told = await _state(broker) | {"own_recovery_seconds": await _seen(url, "quetma_recovery_seconds")}
+            rows.append(_row(name, before, seconds, meter, told))
             await _end(worker)
     return rows
 
