@@ -36,10 +36,10 @@ from schemas.events import (
     payment_id,
     source_key,
 )
+from schemas.headers import CLOUD_EVENT_TYPE
 from schemas.topics import PAYMENTS, TRUTH
 from schemas.types import struct_of
 
-CLOUD_EVENT_TYPE = b"vn.quetma.payment.v1"
 _RUN = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
 _FRAUD = label_number("fraud")
 _TruthRow = struct_of(Truth)
@@ -224,7 +224,7 @@ class PaymentEncoder:
         time = dt.datetime.fromtimestamp(occurred_at / 1000, dt.UTC).isoformat(timespec="milliseconds")
         return [
             ("ce_specversion", b"1.0"),
-            ("ce_type", CLOUD_EVENT_TYPE),
+            ("ce_type", CLOUD_EVENT_TYPE.encode()),
             ("ce_source", f"/quetma/{self._run}/{name}".encode()),
             ("ce_id", payment_id(self._run, name, sequence).encode()),
             ("ce_time", time.encode()),

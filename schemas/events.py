@@ -95,7 +95,7 @@ class Payment(Contract):
     beneficiary: Identifier | None = None
     """The account that a scanned static code named; none where no such code was scanned."""
     payment_id: Identifier
-    """See :func:`payment_id`."""
+    """Made from run, source and sequence: the same run gives the same ids."""
     sequence: SequenceNumber
     method: Method
     status: Status
@@ -238,6 +238,7 @@ Tallies = dict[Method, MethodTally]
 """Tallies by method; a method without payments is left out."""
 
 
+LocalDate = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -265,7 +266,7 @@ class LedgerEntry(Contract):
     cell: Slug
     commune: Slug
     sector: Sector
-    day: str
+    day: LocalDate
     """Local date, ISO 8601."""
     tallies: Tallies
 
@@ -302,7 +303,7 @@ class Checkpoint(Contract):
     run: Identifier
     shard: Annotated[str, Field(pattern=r"^[0-9]+/[0-9]+$")]
     """``I/N``: every N-th commune from the I-th."""
-    day: str
+    day: LocalDate
     """First local date of which not all was acknowledged, ISO 8601."""
     offsets: list[Count]
     """By partition of ``quetma.payments``: no record of the day or of a later one lies before it."""
@@ -319,7 +320,7 @@ WindowKind = Literal["total", "day", "hour"]
 
 
 class Adoption(Contract):
-    """Adoption in one window of a market or commune. Key: ``run|place|window|start``; the last one counts."""
+    """Adoption in one window of a market or commune. Key: run, place and window; the last one counts."""
 
     schema_version: SchemaVersion
     run: Identifier

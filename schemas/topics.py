@@ -1,12 +1,13 @@
-"""The one table of topics: name, key, partitions, clean-up, schema. All else reads it.
+"""The one table of topics: name, key, partitions, clean-up, schemas, who sends and receives. All else reads it.
 
 In: nothing. Out: `TOPICS`, and the names as constants.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from schemas.events import (
     Account,
@@ -21,6 +22,7 @@ from schemas.events import (
     RunStarted,
     Truth,
 )
+from schemas.headers import AdoptionHeaders, CloudEventHeaders, DeadLetterHeaders, PaymentHeaders
 from schemas.types import Contract
 
 PAYMENTS = "quetma.payments"
@@ -47,18 +49,45 @@ EVENT_TIME = {"retention.ms": "-1", "message.timestamp.after.max.ms": str(2**63 
 """Timestamps are simulated: Kafka must neither delete what looks old nor refuse what looks future (4.x: 1 h)."""
 
 
+Party = Literal["producer", "stream", "serve", "verify"]
+PARTIES: Final[dict[Party, str]] = {
+    "producer": "`quetma produce`: simulates, sends payments, and counts what Kafka acknowledged",
+    "stream": "`quetma stream`: workers that check and fold payments, and keep their state in Kafka",
+    "serve": "`quetma serve`: the exporter for Prometheus",
+    "verify": "`quetma verify`: the ledger against the aggregates",
+}
+"""Who sends and receives."""
+
+Media = Literal["application/json", "application/msgpack", "application/octet-stream"]
+KEY_OR: Final = " or "
+
+
 @dataclass(frozen=True)
 class Topic:
     """A row of the table. ``partitions`` None: as many as the setting `kafka.partitions` says."""
 
     name: str
     key: str
+    """Fields of the value, and words that are no field and stand for themselves, parted by ``|``. Several are parted by
+    ``or``: one for each schema, in their order, or all for the only one."""
     partitions: int | None
     cleanup: Literal["delete", "compact"]
     retention_bytes: int | None
     """Per partition, oldest records first; without end if None."""
     schemas: tuple[type[Contract], ...]
     meaning: str
+    senders: tuple[Party, ...]
+    receivers: tuple[Party, ...]
+    headers: tuple[type[Contract], ...] = ()
+    """Each record's headers are as one of these says; none where there is none."""
+    media: Media = "application/json"
+    key_pattern: str | None = None
+    """Regular expression of keys that are not made of the value's fields."""
+
+    def keys(self, schema: type[Contract]) -> list[str]:
+        """Return which keys records of a schema may have, as ``key`` writes them."""
+        keys = self.key.split(KEY_OR)
+        return [keys[self.schemas.index(schema)]] if len(self.schemas) > 1 else keys
 
     def partition_count(self, default: int) -> int:
         """Return its number of partitions where keyed topics have ``default``."""
@@ -75,7 +104,18 @@ class Topic:
 
 
 TOPICS: tuple[Topic, ...] = (
-    Topic(PAYMENTS, "commune", None, "delete", 4 * GIB, (Payment,), "every payment, cash included"),
+    Topic(
+        PAYMENTS,
+        "commune",
+        None,
+        "delete",
+        4 * GIB,
+        (Payment,),
+        "every payment, cash included",
+        senders=("producer",),
+        receivers=("producer", "stream"),
+        headers=(PaymentHeaders, CloudEventHeaders),
+    ),
     Topic(
         DEAD_LETTERS,
         "topic-partition-offset",
@@ -84,11 +124,56 @@ TOPICS: tuple[Topic, ...] = (
         GIB,
         (),
         "records set aside, as they came, with the reason in their headers",
+        senders=("stream",),
+        receivers=("serve", "verify"),
+        headers=(DeadLetterHeaders,),
+        media="application/octet-stream",
+        key_pattern=rf"^{re.escape(PAYMENTS)}-[0-9]+-[0-9]+$",
     ),
-    Topic(CELLS, "run|cell", 1, "compact", None, (Cell,), "markets and commune sectors of each run"),
-    Topic(QR_CODES, "run|code", None, "compact", None, (QrCode,), "the codes that stalls and bills show"),
-    Topic(ACCOUNTS, "run|source", None, "compact", None, (Account,), "the accounts that tills have registered"),
-    Topic(ALERTS, "run|payment_id", None, "compact", None, (Alert,), "payments to an account that was not registered"),
+    Topic(
+        CELLS,
+        "run|cell",
+        1,
+        "compact",
+        None,
+        (Cell,),
+        "markets and commune sectors of each run",
+        senders=("producer",),
+        receivers=("stream",),
+    ),
+    Topic(
+        QR_CODES,
+        "run|code",
+        None,
+        "compact",
+        None,
+        (QrCode,),
+        "the codes that stalls and bills show",
+        senders=("producer",),
+        receivers=(),
+    ),
+    Topic(
+        ACCOUNTS,
+        "run|source",
+        None,
+        "compact",
+        None,
+        (Account,),
+        "the accounts that tills have registered",
+        senders=("producer",),
+        receivers=("stream",),
+    ),
+    Topic(
+        ALERTS,
+        "run|payment_id",
+        None,
+        "compact",
+        None,
+        (Alert,),
+        "payments to an account that was not registered",
+        senders=("stream",),
+        receivers=(),
+    ),
     Topic(
         TRUTH,
         "run|payment_id|label",
@@ -97,25 +182,55 @@ TOPICS: tuple[Topic, ...] = (
         GIB,
         (Truth,),
         "what is known of payments beyond their records, in their communes' partitions",
+        senders=("producer",),
+        receivers=(),
     ),
     Topic(
         LEDGER,
-        "run, run|cell|day, run|faults|shard, or run|checkpoint|shard",
+        "run or run|cell|day or run|faults|shard or run|checkpoint|shard",
         1,
         "compact",
         None,
         (RunStarted, LedgerEntry, RunFaults, Checkpoint),
         "what Kafka acknowledged, counted by the producer",
+        senders=("producer",),
+        receivers=("producer", "serve", "verify"),
     ),
-    Topic(ADOPTION_MARKET, "run|market|window|start", None, "compact", None, (Adoption,), "adoption by market"),
+    Topic(
+        ADOPTION_MARKET,
+        "run|market|total or run|market|window|start_at",
+        None,
+        "compact",
+        None,
+        (Adoption,),
+        "adoption by market",
+        senders=("stream",),
+        receivers=("serve", "verify"),
+        headers=(AdoptionHeaders,),
+    ),
     Topic(
         ADOPTION_COMMUNE,
-        "run|commune|window|start",
+        "run|commune|total or run|commune|window|start_at",
         None,
         "compact",
         None,
         (Adoption,),
         "adoption by commune",
+        senders=("stream",),
+        receivers=("serve", "verify"),
+        headers=(AdoptionHeaders,),
     ),
-    Topic(STATE_CHANGELOG, "partition|epoch|cell", None, "compact", None, (), "the stream workers' own state"),
+    Topic(
+        STATE_CHANGELOG,
+        "partition|claim or partition|epoch| or partition|epoch|run|cell",
+        None,
+        "compact",
+        None,
+        (),
+        "the stream workers' own state; a record without a value forgets its key",
+        senders=("stream",),
+        receivers=("stream",),
+        media="application/msgpack",
+        key_pattern=r"^[0-9]+\|(claim|[0-9]+\|([^|]+\|[^|]+)?)$",
+    ),
 )

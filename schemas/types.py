@@ -61,7 +61,7 @@ SchemaVersion = Annotated[Literal[1], BeforeValidator(_whole)]
 class Contract(BaseModel):
     """Base of everything on a topic: frozen, strict about types, no unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 def struct_of(model: type[BaseModel]) -> type[Any]:

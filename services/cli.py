@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "bench": "services.bench_commands:bench",
     "qr": "services.qr_commands:app",
     "topics": "services.topic_commands:app",
+    "schema": "services.schema_commands:schema",
     "scenario": "services.scenario_commands:app",
     "report": "services.report_commands:app",
 }

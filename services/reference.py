@@ -65,11 +65,15 @@ def _topics() -> Iterator[str]:
             str(topic.partitions or "as set"),
             topic.cleanup,
             ", ".join(schema.__name__ for schema in topic.schemas) or "raw",
+            ", ".join(topic.senders),
+            ", ".join(topic.receivers) or "-",
             topic.meaning,
         )
         for topic in TOPICS
     )
-    yield from _table(["topic", "key", "partitions", "clean-up", "schema", "meaning"], rows)
+    yield from _table(["topic", "key", "partitions", "clean-up", "schema", "sent by", "read by", "meaning"], rows)
+    yield "The same for machines, with every field and header: [asyncapi.json](asyncapi.json) and [schemas](schemas),"
+    yield "as `quetma schema` prints them.\n"
     reasons = ", ".join(f"`{reason}`" for reason in DeadLetterReason)
     yield f"Dead letters carry their reason ({reasons}) and its detail in the headers `reason` and `detail`, and the"
     yield "record's own key in the header `key`; their value is the record's, byte for byte.\n"
