@@ -20,7 +20,7 @@ from services.options import settings_for
 
 def schema(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Models or topics; every value's if left out.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Models or topics; every value's if left out.")
     ] = None,
     *,
     asyncapi: Annotated[bool, typer.Option("--asyncapi", help="An AsyncAPI 3.0 document of the whole system.")] = False,
