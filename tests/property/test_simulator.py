@@ -12,10 +12,10 @@ import pytest
 
 import tests.simulator
 from tests.simulator.__main__ import main
+from tests.simulator.kinds import Totals
 from tests.simulator.mutants import MUTANTS
 from tests.simulator.real import REAL_LOGS, real
 from tests.simulator.schedules import failure, first_failure, minimised, read, run, schedule_of
-from tests.simulator.world import Totals
 
 LINES = (Path(tests.simulator.__file__).parent / "regressions.txt").read_text(encoding="utf-8").splitlines()
 REGRESSIONS = [line.split(" = ") for line in LINES if line and not line.startswith("#")]

@@ -12,8 +12,8 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
+from tests.simulator.kinds import Totals
 from tests.simulator.schedules import failure, minimised, read, run, schedule_of
-from tests.simulator.world import Totals
 
 BATCH = 5_000
 REAL_EVERY = 100

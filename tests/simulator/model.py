@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from streams.fold import Folded
 from streams.lineage import state_key
 from streams.partitions import Flush
-from tests.simulator.world import NUMBER, Violation
+from tests.simulator.kinds import NUMBER, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ from streams.cells import has_closed, unpack
 from streams.fold import PartitionState
 from streams.partitions import Partition, PartitionSettings
 from tests.cell_reading import as_document, payments
-from tests.simulator.world import NUMBER, Violation
+from tests.simulator.kinds import NUMBER, Violation
 from tests.stream_model import HOUR_MS, PLACES, Cells, Record, Reference, comparable, random_log
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from streams.protocol import Owner
+from tests.simulator.kinds import Totals
 from tests.simulator.model import LOGS, ModelPartition, model
 from tests.simulator.real import REAL_LOGS, real
-from tests.simulator.world import SLOTS, Action, Totals, World
+from tests.simulator.world import SLOTS, Action, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
