@@ -1,12 +1,13 @@
 """The outbox: what a run has to send, in order, from its beginning on.
 
-In: a plan, a `Beginning`, encoders. Out: `Opening`s of days, blocks that the broker has (`OnTopic`), blocks to send.
+In: a plan, orders, a `Beginning`, encoders. Out: `Opening`s of days, blocks that the broker has (`OnTopic`), blocks to
+send.
 No loop and no network: it runs in a thread of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -16,13 +17,16 @@ from producers.blocks import PaymentBlock, RecordBlock
 from producers.checkpoints import Beginning
 from producers.encoding import PaymentEncoder
 from producers.engine import DayOfPayments, ProvinceSimulation
+from producers.orders import Orders
 from producers.plan import Plan
 from producers.progress import day_of
 from producers.qr_codes import CodeEncoder
 from producers.recovery import Recovery
 from producers.simulation.calendar import Day
 from producers.simulation.columns import IntArray
+from producers.simulation.in_force import in_force
 from producers.simulation.transmission import Transmission, transmit
+from schemas.orders import InterventionApplied
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,12 @@ class Opening:
     """How many records the day has, of all kinds."""
     payments: IntArray
     """By source: payments up to the end of the day."""
+    in_force: Mapping[str, int]
+    """Interventions that act on the day, by kind."""
+    applied: tuple[InterventionApplied, ...]
+    """What is decided on orders, before the day."""
+    is_new: bool
+    """Whether no process before may have sent anything of it."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +63,24 @@ class CaughtUp:
 Item = Opening | OnTopic | CaughtUp | PaymentBlock
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A day that was simulated."""
+
+    day: DayOfPayments
+    payments: IntArray
+    """By source, up to its end."""
+    applied: tuple[InterventionApplied, ...]
+    planned: bool
+    """Whether the plan has it."""
+    is_new: bool
+
+
 class Outbox:
     """Makes what there is to send. One use only."""
 
-    def __init__(self, plan: Plan, partitions: int, block_events: int, *, cloud_events: bool) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, orders: Orders, partitions: int, block_events: int, *, cloud_events: bool) -> None:
+        self._plan, self._orders = plan, orders
         self._block_events = block_events
         self._payments = PaymentEncoder(plan.world, plan.run, partitions, cloud_events=cloud_events)
         self._codes = CodeEncoder(plan.world, plan.run, partitions)
@@ -71,8 +94,9 @@ class Outbox:
         recovery, waiting = beginning.recovery, list[PaymentBlock]()
         if recovery.done:
             yield CaughtUp()
-        for day, payments, planned in self._days(beginning):
-            opening, blocks = self._opened(day, payments)
+        for made in self._days(beginning):
+            planned = made.planned
+            opening, blocks = self._opened(made)
             if planned:
                 yield opening
             if not recovery.done:
@@ -85,31 +109,39 @@ class Outbox:
             if planned:
                 yield from blocks
 
-    def _days(self, beginning: Beginning) -> Iterator[tuple[DayOfPayments, IntArray, bool]]:
-        """Yield days from the checkpoint's on, payments by source up to their ends, and whether the plan has them."""
+    def _days(self, beginning: Beginning) -> Iterator[_Made]:
+        """Yield days from the checkpoint's on; where orders change the world, it is simulated anew from there on."""
         start = Day.of(self._plan.world.scenario.start)
         first = day_of(beginning.checkpoint).number - start.number
         before = np.array(beginning.checkpoint.payments, dtype=np.int64)
         limit = self._plan.days
-        days = ProvinceSimulation(self._plan.world).unnumbered(part=(first, 1))
+        begun = self._orders.begun
+        days = ProvinceSimulation(self._orders.world).unnumbered(part=(first, 1))
         for number in count(first):
             planned = limit is None or number < limit
             if not planned and beginning.recovery.done:
                 return
+            decided = self._orders.decide(start + number)
+            if decided.changes:  # the days before are the same with it, and cost next to nothing
+                days = ProvinceSimulation(self._orders.world).unnumbered(part=(number, 1))
             unnumbered = next(days)
             day = unnumbered.numbered(before)
             before = before + unnumbered.counts
-            yield day, before, planned
+            is_new = begun is None or day.day.number > begun.number
+            yield _Made(day, before, decided.applied, planned=planned, is_new=is_new)
 
-    def _opened(self, day: DayOfPayments, payments: IntArray) -> tuple[Opening, Iterator[PaymentBlock]]:
-        world = self._plan.world
+    def _opened(self, made: _Made) -> tuple[Opening, Iterator[PaymentBlock]]:
+        world, day = self._orders.world, made.day
         sending, labelled = transmit(day.day, day.payments, day.sequence, world, world.scenario.stream_faults)
         day = replace(day, payments=labelled)
         codes = (self._codes.block(issued) for issued in day.codes)
         accounts = (self._codes.registered(issued) for issued in day.codes)
         before = (*codes, *(block for block in accounts if block is not None), self._payments.truth(day))
         records = len(sending) + sum(len(block) for block in before)
-        return Opening(day.day, before, records, payments), self._blocks(day, sending)
+        opening = Opening(
+            day.day, before, records, made.payments, in_force(world.scenario, day.day), made.applied, made.is_new
+        )
+        return opening, self._blocks(day, sending)
 
     def _blocks(self, day: DayOfPayments, sending: Transmission) -> Iterator[PaymentBlock]:
         return self._payments.blocks(day, sending, self._block_events)

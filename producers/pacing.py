@@ -5,6 +5,7 @@ In: seconds since the start (of an injected clock, pauses left out) and a block.
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,10 @@ MS = 1000.0
 
 class Pace(Protocol):
     """A rule for when payments are due."""
+
+    @property
+    def speed(self) -> float:
+        """Simulated seconds per second asked for: 0 for none, infinity for as fast as it goes, NaN for a rate."""
 
     def due(self, block: PaymentBlock, elapsed_seconds: float) -> int:
         """Return how many rows of the block, from its first, are due by now."""
@@ -32,15 +37,24 @@ class Pace(Protocol):
 
 
 class SpeedPace:
-    """Simulated time runs ``speed`` times as fast as the clock, from ``start_at`` on."""
+    """Simulated time runs ``speed`` times as fast as the clock.
 
-    def __init__(self, speed: float, start_at: int) -> None:
-        self._speed, self._start_at = speed, start_at
+    Args:
+        speed: simulated seconds per second.
+        start_at: simulated time at its begin, UTC epoch milliseconds.
+        since: seconds that had elapsed at its begin.
+    """
+
+    def __init__(self, speed: float, start_at: float, since: float = 0.0) -> None:
+        self.speed, self._start_at, self._since = speed, start_at, since
+
+    def now(self, elapsed_seconds: float) -> float:
+        """Return the simulated time that it is, UTC epoch milliseconds."""
+        return self._start_at + (elapsed_seconds - self._since) * MS * self.speed
 
     def due(self, block: PaymentBlock, elapsed_seconds: float) -> int:
         """Rows whose time of sending has come."""
-        now = self._start_at + elapsed_seconds * MS * self._speed
-        return int(np.searchsorted(block.sent_at, now, side="right"))
+        return int(np.searchsorted(block.sent_at, self.now(elapsed_seconds), side="right"))
 
     def passed(self, block: PaymentBlock) -> None:
         """Nothing to note: event times say all."""
@@ -51,12 +65,14 @@ class SpeedPace:
 
     def lag_seconds(self, block: PaymentBlock, sent: int, elapsed_seconds: float) -> float:
         """Wall seconds since the time of sending of the row."""
-        due_at = (block.sent_at[sent] - self._start_at) / MS / self._speed
-        return max(0.0, elapsed_seconds - float(due_at))
+        due_at = (block.sent_at[sent] - self._start_at) / MS / self.speed
+        return max(0.0, elapsed_seconds - self._since - float(due_at))
 
 
 class RatePace:
     """A constant number of events a second, whatever their event times."""
+
+    speed = math.nan
 
     def __init__(self, events_per_second: float) -> None:
         self._rate, self._before = events_per_second, 0
@@ -79,6 +95,8 @@ class RatePace:
 
 class NoPace:
     """As fast as it goes."""
+
+    speed = math.inf
 
     def due(self, block: PaymentBlock, elapsed_seconds: float) -> int:
         """All rows, always."""

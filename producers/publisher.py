@@ -142,6 +142,20 @@ class Publisher:
         parts = asyncio.get_running_loop().run_in_executor(self._sealer, sealed, block, low, high, more, limit)
         await self._unless_failed(self._sealing.put(_Sealing(block.topic, parts, acknowledged)))
 
+    async def deliver(self, block: RecordBlock) -> None:
+        """Send a block that is not empty and wait until all of it is acknowledged, whatever else is under way."""
+        left = len(block)
+        done = asyncio.Event()
+
+        def count(rows: IntArray) -> None:
+            nonlocal left
+            left -= len(rows)
+            if not left:
+                done.set()
+
+        await self.send(block, 0, len(block), count)
+        await self._unless_failed(done.wait())
+
     async def flush(self) -> None:
         """Wait until everything sent so far is acknowledged."""
         await self._unless_failed(self._sealing.join())

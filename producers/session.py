@@ -1,6 +1,6 @@
 """One production: a scenario, paced, into Kafka, counted in the ledger.
 
-In: a plan, a pace, a broker. Out: records on the topics, and a `Produced` summary.
+In: a plan, a pace, a broker, orders to the run. Out: records on the topics, and a `Produced` summary.
 A run that was begun by a process before is gone on with: see `producers.checkpoints`.
 """
 
@@ -10,39 +10,37 @@ import asyncio
 import datetime as dt
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
-import numpy as np
-import polars as pl
-
 from producers.ahead import Ahead
+from producers.announcements import block_of, ignore, keyed, started, wall_clock
 from producers.blocks import PaymentBlock, RecordBlock
+from producers.books import Books
 from producers.checkpoints import Beginning, beginning_of
 from producers.encoding import cell_records
 from producers.lag import StreamLag
-from producers.ledger import Ledger
+from producers.live_pace import LivePace
+from producers.order_reader import OrderReader
+from producers.orders import Orders
 from producers.outbox import CaughtUp, OnTopic, Opening, Outbox
 from producers.pacing import Pace
 from producers.plan import Plan
-from producers.progress import FAULTS, Progress
 from producers.publisher import Publisher
+from producers.sending import PacedSending
 from producers.simulation.calendar import UTC_OFFSET_MS, Day
-from producers.simulation.columns import IntArray
-from producers.simulation.transmission import MALFORMED
 from producers.simulation.world import World
 from schemas.errors import UnreachableError
-from schemas.events import SCHEMA_VERSION, Checkpoint, RunStarted, encode
+from schemas.events import SCHEMA_VERSION, encode
 from schemas.metrics import Metrics
-from schemas.scenario.hashing import scenario_hash
+from schemas.orders import InterventionApplied, RunPosition, key_of
 from schemas.settings import Settings
-from schemas.topics import CELLS, LEDGER, PAYMENTS
+from schemas.topics import CELLS, INTERVENTIONS, LEDGER
 
 LEDGER_SECONDS = 2.0
 """Time between two writings of the ledger."""
-LAG_CHECK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -82,28 +80,19 @@ class Production:
 
         Args:
             plan: what to produce.
-            pace: when.
+            pace: when, until orders say otherwise.
             settings: of the broker, and of how to send.
             metrics: of this process.
             version: Quetma's.
             partitions: of the payments topic.
-            tell: is told where a run is gone on with.
+            tell: is told where a run is gone on with, and what becomes of orders.
         """
-        self._plan = plan
-        self._pace = pace
-        self._settings = settings
-        self._metrics = metrics
-        self._version = version
-        self._partitions = partitions
-        self._tell = tell or _ignore
-        producer = settings.producer
-        self._outbox = Outbox(plan, partitions, producer.block_events, cloud_events=producer.headers)
-        self._ledger = Ledger(plan.world, plan.run)
-        self._progress: Progress
-        self._caught_up = False
-        self._produced = self._acked = self._behind = 0
-        self._held = 0.0
-        self._lag_checked = 0.0
+        self._plan, self._pace = plan, LivePace(pace)
+        self._settings, self._metrics = settings, metrics
+        self._version, self._partitions = version, partitions
+        self._tell = tell or ignore
+        self._orders = Orders(plan, wall_clock)
+        self._books: Books
         self.stop = asyncio.Event()
 
     async def run(self) -> Produced:
@@ -115,7 +104,45 @@ class Production:
         """
         begun = time.monotonic()
         gc.freeze()  # the world stays: looking at it again and again for garbage took a tenth of the loop's time
-        beginning = await self._begin()
+        servers = self._settings.kafka.bootstrap_servers
+        if not servers:
+            raise UnreachableError("produce", "no broker is set", "set --broker HOST:PORT")
+        beginning = await beginning_of(self._plan, started(self._plan, self._version), servers, self._partitions)
+        reader = OrderReader(servers, self._orders)
+        await reader.catch_up()
+        self._books = Books(self._plan, self._metrics, beginning)
+        sending = PacedSending(
+            self._pace,
+            self._orders,
+            self._settings.producer,
+            self._metrics,
+            seconds=self._plan.seconds,
+            stop=self.stop,
+        )
+        following = asyncio.create_task(reader.follow())
+        try:
+            publisher = await self._produce_all(beginning, sending)
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        return self._summary(sending, publisher, time.monotonic() - begun)
+
+    def _summary(self, sending: PacedSending, publisher: Publisher, seconds: float) -> Produced:
+        plan, books = self._plan, self._books
+        return Produced(
+            run=plan.run,
+            scenario=plan.world.scenario.name,
+            seed=plan.world.seed,
+            produced=books.behind + books.produced,
+            acked=books.behind + books.acked,
+            seconds=seconds,
+            held_back_seconds=sending.held,
+            behind=books.behind,
+            end_offsets=dict(publisher.end_offsets),
+        )
+
+    async def _produce_all(self, beginning: Beginning, sending: PacedSending) -> Publisher:
+        """Announce, send everything and write the ledger to its end; return the publisher, closed."""
         async with AsyncExitStack() as stack:
             publisher = await stack.enter_async_context(
                 Publisher(self._settings.kafka, self._settings.producer, self._metrics)
@@ -125,49 +152,14 @@ class Production:
             produced = asyncio.Event()
             keeper = asyncio.create_task(self._keep_ledger(publisher, produced))
             try:
-                await self._produce(publisher, lag, beginning)
+                await self._produce(publisher, lag, beginning, sending)
                 await publisher.flush()
             finally:
                 produced.set()
                 await keeper
             await self._write_ledger(publisher)
             await publisher.flush()
-        plan = self._plan
-        return Produced(
-            run=plan.run,
-            scenario=plan.world.scenario.name,
-            seed=plan.world.seed,
-            produced=self._behind + self._produced,
-            acked=self._behind + self._acked,
-            seconds=time.monotonic() - begun,
-            held_back_seconds=self._held,
-            behind=self._behind,
-            end_offsets=dict(publisher.end_offsets),
-        )
-
-    async def _begin(self) -> Beginning:
-        servers = self._settings.kafka.bootstrap_servers
-        if not servers:
-            raise UnreachableError("produce", "no broker is set", "set --broker HOST:PORT")
-        beginning = await beginning_of(self._plan, self._started(), servers, self._partitions)
-        checkpoint = beginning.checkpoint
-        self._progress = Progress(checkpoint)
-        self._ledger.count_faults(**{name: getattr(checkpoint, name) for name in FAULTS})
-        self._behind = sum(checkpoint.payments)
-        return beginning
-
-    def _started(self) -> RunStarted:
-        world = self._plan.world
-        return RunStarted(
-            schema_version=SCHEMA_VERSION,
-            run=self._plan.run,
-            scenario=world.scenario.name,
-            province=world.scenario.province.id,
-            seed=world.seed,
-            started_at=_now(),
-            version=self._version,
-            scenario_hash=scenario_hash(world.scenario),
-        )
+        return publisher
 
     async def _lag(self, stack: AsyncExitStack) -> StreamLag | None:
         if self._settings.producer.max_lag is None:
@@ -178,114 +170,75 @@ class Production:
 
     async def _announce(self, publisher: Publisher, beginning: Beginning) -> None:
         """Tell of the run and its cells, and wait: no payment may come before its cell, nor before the checkpoint."""
-        run, now = self._plan.run, _now()
+        run, now = self._plan.run, wall_clock()
         cells = [(f"{cell.run}|{cell.cell}", encode(cell)) for cell in cell_records(self._plan.world, run)]
-        begins = [] if beginning.resumes else [_keyed(beginning.checkpoint)]
-        await self._send(publisher, _block(CELLS, cells, now))
-        await self._send(publisher, _block(LEDGER, [(run, encode(self._started())), *begins], now))
+        begins = [] if beginning.resumes else [keyed(beginning.checkpoint)]
+        await self._send(publisher, block_of(CELLS, cells, now))
+        announced = (run, encode(started(self._plan, self._version)))
+        await self._send(publisher, block_of(LEDGER, [announced, *begins], now))
         await publisher.flush()
 
-    async def _produce(self, publisher: Publisher, lag: StreamLag | None, beginning: Beginning) -> None:
-        begun: float | None = None
+    async def _produce(
+        self, publisher: Publisher, lag: StreamLag | None, beginning: Beginning, sending: PacedSending
+    ) -> None:
+        settings = self._settings.producer
+        outbox = Outbox(
+            self._plan, self._orders, self._partitions, settings.block_events, cloud_events=settings.headers
+        )
         with ThreadPoolExecutor(1, thread_name_prefix="simulate") as pool:
-            ahead = Ahead(pool, self._outbox.items(beginning))
+            ahead = Ahead(pool, outbox.items(beginning))
             while (item := await ahead.following()) is not None:
                 match item:
                     case Opening():
                         await self._open(publisher, item)
                     case OnTopic(block):
-                        self._find(block)
+                        self._books.find(block)
                     case CaughtUp():
-                        self._caught_up = True
+                        self._books.caught_up = True
                     case PaymentBlock():
-                        if begun is None:  # the clock starts when there is something to pay, its codes known
+                        if not sending.begun:  # the clock starts when there is something to pay, its codes known
                             await publisher.flush()
-                            begun = time.monotonic()
+                            sending.begin()
                             self._go_on(item, beginning)
-                        await self._send_paced(publisher, item, lag, begun)
-                        if self._ended(begun):
+                        await sending.send(publisher, self._books, item, lag)
+                        if sending.ended:
                             break
             await ahead.end()
-        if begun is None and beginning.resumes:
-            self._tell(f"run {self._plan.run} is complete: {self._behind:,} payments are there, nothing is sent")
+        if not sending.begun and beginning.resumes:
+            self._tell(f"run {self._plan.run} is complete: {self._books.behind:,} payments are there, nothing is sent")
 
     async def _open(self, publisher: Publisher, opening: Opening) -> None:
-        """Begin a day: send what goes before its payments."""
-
-        def count(rows: IntArray) -> None:
-            self._progress.acknowledged(opening.day, len(rows))
-
-        self._progress.open(opening.day, opening.records, opening.payments)
+        """Begin a day: tell what is decided, and that it begins; then send what goes before its payments."""
+        if opening.is_new:
+            await self._tell_of(publisher, opening)
+        for kind, number in opening.in_force.items():
+            self._metrics.gauge("quetma_active_interventions").labels(kind=kind).set(number)
+        count = self._books.open(opening)
         for block in opening.before:
             await publisher.send(block, 0, len(block), count)
 
-    def _find(self, block: PaymentBlock) -> None:
-        """Count what the broker has from a process before."""
-        self._count(block, np.arange(len(block)))
-        self._behind += int(block.is_payment.sum())
+    async def _tell_of(self, publisher: Publisher, opening: Opening) -> None:
+        """Write down what is decided, and up to which day something may be sent; wait until the broker has it.
+
+        What is decided stands before the day: who finds that the day has begun finds all that holds on it.
+        """
+        plan = self._plan
+        begun = RunPosition(schema_version=SCHEMA_VERSION, run=plan.run, shard=plan.shard, day=opening.day.date)
+        told: list[InterventionApplied | RunPosition] = [*opening.applied, begun]
+        records = [(key_of(record), encode(record)) for record in told]
+        await publisher.deliver(block_of(INTERVENTIONS, records, wall_clock()))
+        for applied in opening.applied:
+            self._tell(_words(applied))
 
     def _go_on(self, first: PaymentBlock, beginning: Beginning) -> None:
         """Begin with the first block that is sent."""
-        if beginning.resumes and self._behind:
+        if beginning.resumes and self._books.behind:
             at = int(first.sent_at[0])
             self._pace.resume(at)
-            self._tell(f"resumes run {self._plan.run} on {_local(at)} behind {self._behind:,} payments")
-
-    async def _send_paced(self, publisher: Publisher, block: PaymentBlock, lag: StreamLag | None, begun: float) -> None:
-        sent = 0
-        while sent < len(block) and not self._ended(begun):
-            await self._hold_back(publisher, lag)
-            elapsed = time.monotonic() - begun - self._held
-            due = self._pace.due(block, elapsed)
-            if due > sent:
-                await publisher.send(block.records, sent, due, self._counting(publisher, block), probes=True)
-                payments = int(block.is_payment[sent:due].sum())
-                self._metrics.counter("quetma_produced_payments").inc(payments)
-                self._produced += payments
-                sent = due
-                reached = block.sent_at[sent - 1] / 1000
-                self._metrics.gauge("quetma_produced_time_seconds").set(reached)
-            if sent < len(block):
-                behind = self._pace.lag_seconds(block, sent, elapsed)
-                self._metrics.gauge("quetma_pacing_lag_seconds").set(behind)
-                await asyncio.sleep(self._settings.producer.tick_seconds)
-        if sent == len(block):
-            self._pace.passed(block)
-
-    def _ended(self, begun: float) -> bool:
-        limit = self._plan.seconds
-        return self.stop.is_set() or (limit is not None and time.monotonic() - begun >= limit)
-
-    async def _hold_back(self, publisher: Publisher, lag: StreamLag | None) -> None:
-        now = time.monotonic()
-        if lag is None or now - self._lag_checked < LAG_CHECK_SECONDS:
-            return
-        limit = self._settings.producer.max_lag
-        assert limit is not None
-        await lag.wait_below(limit, publisher.end_offsets, self.stop)
-        self._lag_checked = time.monotonic()
-        waited = self._lag_checked - now
-        self._held += waited
-        self._metrics.counter("quetma_held_back_seconds").inc(waited)
-
-    def _counting(self, publisher: Publisher, block: PaymentBlock) -> Callable[[IntArray], None]:
-        def count(rows: IntArray) -> None:
-            self._count(block, rows)
-            partition = int(block.records.partition[rows[0]])
-            self._progress.behind(block.day, partition, publisher.end_offsets[PAYMENTS, partition])
-            payments = int(block.is_payment[rows].sum())
-            self._acked += payments
-            self._metrics.counter("quetma_acked_payments").inc(payments)
-
-        return count
-
-    def _count(self, block: PaymentBlock, rows: IntArray) -> None:
-        """Enter rows of a block that the broker has into the ledger."""
-        self._ledger.count(block, rows[block.is_payment[rows]])
-        faults = np.bincount(block.fault[rows], minlength=MALFORMED + 1)
-        self._ledger.count_faults(**{name: int(faults[kind]) for name, kind in FAULTS.items()})
-        self._progress.acknowledged(block.day, len(rows))
-        self._progress.faulty(block.day, faults)
+            self._tell(f"resumes run {self._plan.run} on {_local(at)} behind {self._books.behind:,} payments")
+        if self._orders.wanted.paused:
+            run = self._plan.run
+            self._tell(f"run {run} is paused by an order: `quetma interventions pace {run} --resume` lets it go on")
 
     async def _keep_ledger(self, publisher: Publisher, produced: asyncio.Event) -> None:
         while not produced.is_set():
@@ -294,52 +247,22 @@ class Production:
             await self._write_ledger(publisher)
 
     async def _write_ledger(self, publisher: Publisher) -> None:
-        """Write what changed, and the checkpoint behind the days that are complete.
-
-        Not before all is found that was there: a process before has told more of the days that are open.
-        """
-        if not self._caught_up:
-            return
-        entries = list(self._ledger.changed_entries())
-        if (faults := self._ledger.changed_faults()) is not None:
-            entries.append((f"{faults.run}|faults|{faults.shard}", encode(faults)))
-        if closed := self._progress.closed():
-            entries.append(_keyed(self._progress.checkpoint))
-        for day in closed:
-            self._ledger.forget(day)
-        if entries:
-            await self._send(publisher, _block(LEDGER, entries, _now()))
+        if entries := self._books.entries():
+            await self._send(publisher, block_of(LEDGER, entries, wall_clock()))
 
     async def _send(self, publisher: Publisher, block: RecordBlock) -> None:
-        await publisher.send(block, 0, len(block), _ignore)
+        await publisher.send(block, 0, len(block), ignore)
 
 
-def _block(topic: str, records: Sequence[tuple[str, bytes]], at: int) -> RecordBlock:
-    """Return a block of records, given as key and value, for a topic of one partition."""
-    return RecordBlock(
-        topic=topic,
-        partition=np.zeros(len(records), dtype=np.int64),
-        key=pl.Series([key for key, _ in records], dtype=pl.String),
-        value=pl.Series([value for _, value in records], dtype=pl.Binary).cast(pl.String),
-        timestamp=np.full(len(records), at),
-    )
-
-
-def _keyed(checkpoint: Checkpoint) -> tuple[str, bytes]:
-    return f"{checkpoint.run}|checkpoint|{checkpoint.shard}", encode(checkpoint)
+def _words(applied: InterventionApplied) -> str:
+    if applied.refused is not None:
+        return f"intervention {applied.id} is refused: {applied.refused}"
+    return f"intervention {applied.id} begins on {applied.from_day}"
 
 
 def _local(at: int) -> str:
     """Return a simulated time as people there read it."""
     return dt.datetime.fromtimestamp((at + UTC_OFFSET_MS) / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def _ignore(_: object) -> None:
-    """Nothing is counted of announcements and the ledger itself, and nobody listens."""
 
 
 def first_midnight_at(world: World) -> int:

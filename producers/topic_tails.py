@@ -27,7 +27,7 @@ async def read_to_end(servers: str, begins: Mapping[TopicPartition, int]) -> Asy
     Raises:
         UnreachableError: if the broker does not answer.
     """
-    async with _consumer(servers, begins) as consumer:
+    async with consumer_of(servers, begins) as consumer:
         for place, offset in begins.items():
             consumer.seek(place, offset)
         open_ = set(begins)
@@ -45,7 +45,7 @@ async def ends_at_most(servers: str, places: Iterable[TopicPartition]) -> dict[T
         UnreachableError: if the broker does not answer.
     """
     listed = list(places)
-    async with _consumer(servers, listed) as consumer:
+    async with consumer_of(servers, listed) as consumer:
         return {place: max(0, end) for place, end in (await consumer.end_offsets(listed)).items()}
 
 
@@ -55,9 +55,16 @@ async def _is_read(consumer: AIOKafkaConsumer, place: TopicPartition) -> bool:
 
 
 @asynccontextmanager
-async def _consumer(servers: str, places: Iterable[TopicPartition]) -> AsyncIterator[AIOKafkaConsumer]:
+async def consumer_of(
+    servers: str, places: Iterable[TopicPartition], wait_ms: int = FETCH_WAIT_MS
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """Give a consumer of partitions, without a group; a fetch waits so long where there is nothing new.
+
+    Raises:
+        UnreachableError: if the broker does not answer.
+    """
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=servers.split(","), fetch_max_wait_ms=FETCH_WAIT_MS, auto_offset_reset="earliest"
+        bootstrap_servers=servers.split(","), fetch_max_wait_ms=wait_ms, auto_offset_reset="earliest"
     )
     try:
         await consumer.start()

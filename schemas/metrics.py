@@ -181,6 +181,20 @@ METRICS: tuple[Metric, ...] = (
         "simulated time that production has reached, Unix seconds",
     ),
     Metric(
+        "quetma_speed",
+        "gauge",
+        (),
+        ("producer",),
+        "simulated seconds per second asked for; 0 while paused, +Inf for max, NaN where a rate is asked for instead",
+    ),
+    Metric(
+        "quetma_active_interventions",
+        "gauge",
+        ("kind",),
+        ("producer",),
+        "interventions in force on the simulated day that is being sent, the scenario's and those ordered",
+    ),
+    Metric(
         "quetma_held_back_seconds",
         "counter",
         (),

@@ -23,6 +23,7 @@ from schemas.events import (
     Truth,
 )
 from schemas.headers import AdoptionHeaders, CloudEventHeaders, DeadLetterHeaders, PaymentHeaders
+from schemas.orders import InterventionApplied, InterventionOrder, PaceOrder, RunPosition
 from schemas.types import Contract
 
 PAYMENTS = "quetma.payments"
@@ -33,6 +34,7 @@ ACCOUNTS = "quetma.accounts"
 ALERTS = "quetma.alerts"
 TRUTH = "quetma.truth"
 LEDGER = "quetma.ledger"
+INTERVENTIONS = "quetma.interventions"
 ADOPTION_MARKET = "quetma.adoption.market"
 ADOPTION_COMMUNE = "quetma.adoption.commune"
 
@@ -49,12 +51,13 @@ EVENT_TIME = {"retention.ms": "-1", "message.timestamp.after.max.ms": str(2**63 
 """Timestamps are simulated: Kafka must neither delete what looks old nor refuse what looks future (4.x: 1 h)."""
 
 
-Party = Literal["producer", "stream", "serve", "verify"]
+Party = Literal["producer", "stream", "serve", "verify", "operator"]
 PARTIES: Final[dict[Party, str]] = {
     "producer": "`quetma produce`: simulates, sends payments, and counts what Kafka acknowledged",
     "stream": "`quetma stream`: workers that check and fold payments, and keep their state in Kafka",
     "serve": "`quetma serve`: the exporter for Prometheus",
     "verify": "`quetma verify`: the ledger against the aggregates",
+    "operator": "`quetma interventions`: what somebody tells a running scenario to do",
 }
 """Who sends and receives."""
 
@@ -207,6 +210,17 @@ TOPICS: tuple[Topic, ...] = (
         senders=("stream",),
         receivers=("serve", "verify"),
         headers=(AdoptionHeaders,),
+    ),
+    Topic(
+        INTERVENTIONS,
+        "run|id or run|id|shard or run|pace|speed or run|pace|paused or run|begun|shard",
+        1,
+        "compact",
+        None,
+        (InterventionOrder, PaceOrder, InterventionApplied, RunPosition),
+        "what running scenarios are told to do, and what their producers made of it",
+        senders=("producer", "operator"),
+        receivers=("producer", "operator"),
     ),
     Topic(
         ADOPTION_COMMUNE,

@@ -135,8 +135,9 @@ def _intervention_rows(scenario: Scenario) -> Iterator[dict[str, str | None]]:
             if isinstance(figure, Sourced):
                 text = json.dumps(figure.model_dump(mode="json")["value"], ensure_ascii=False)
                 known = {"source": figure.source, "note": figure.note or None}
-            elif name not in {"id", "kind", "place", "start", "end", "source"}:
-                text, known = json.dumps(figure, ensure_ascii=False), {"source": row.source, "note": None}
+            elif name not in {"id", "kind", "place", "start", "end", "source"} and figure is not None:
+                text = json.dumps(figure, ensure_ascii=False, default=str)
+                known = {"source": row.source, "note": None}
             else:
                 continue
             yield {**common, "parameter": name, "value": text, **known}

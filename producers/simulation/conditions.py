@@ -103,10 +103,10 @@ class ConditionsModel:
         world = self._world
         factor = np.ones(len(world.cells))
         for row in world.scenario.intervention:
-            if isinstance(row, Tet) and (times := _tet_factor(row, day)) != 1.0:
+            if isinstance(row, Tet) and (times := tet_factor(row, day)) != 1.0:
                 communes = world.reached_communes(row.place)
                 factor[[cell.sector in PURCHASES and bool(communes[cell.commune]) for cell in world.cells]] *= times
-            elif isinstance(row, LunarMarketDays) and is_lunar_market_day(day, row.days.value):
+            elif isinstance(row, LunarMarketDays) and meets(row, day):
                 markets = world.reached_markets(row.place)
                 reached = [cell.market != NO_MARKET and bool(markets[cell.market]) for cell in world.cells]
                 factor[reached] *= row.factor.value
@@ -161,8 +161,15 @@ def stall_ranks(world: World) -> IntArray:
     return ranks
 
 
-def _tet_factor(row: Tet, day: Day) -> float:
-    distance = days_to_tet(day)
+def meets(row: LunarMarketDays, day: Day) -> bool:
+    """Whether a row of market days holds on a day."""
+    within = (row.start is None or row.start <= day.date) and (row.end is None or day.date < row.end)
+    return within and is_lunar_market_day(day, row.days.value)
+
+
+def tet_factor(row: Tet, day: Day) -> float:
+    """Return the factor of a row of Tết on purchases of a day."""
+    distance = days_to_tet(day) if row.on is None else day.number - Day.of(row.on).number
     if -row.days_before.value <= distance < 0:
         return row.factor.value
     return row.holiday_factor.value if 0 <= distance < row.holiday_days.value else 1.0

@@ -18,6 +18,8 @@ from producers.simulation.random import generator
 from schemas.errors import BadInputError
 from schemas.events import SECTORS, Sector
 from schemas.scenario import Scenario
+from schemas.scenario.checks import problems
+from schemas.scenario.interventions import Intervention
 from schemas.scenario.places import SETTLEMENTS, Settlement
 
 SMALLEST_MARKET = 5
@@ -166,6 +168,23 @@ def build_world(scenario: Scenario, seed: int, shard: tuple[int, int] = (1, 1)) 
             cells.append(replace(cell, first_source=source))
             source += cell.sources
     return World(scenario, seed, places, markets, tuple(cells))
+
+
+def with_more(world: World, rows: Iterable[Intervention]) -> World:
+    """Return a world with more interventions than its scenario has; the layout stays.
+
+    They go behind the scenario's own in order of their ids, so that the world does not depend on the order in which
+    they were thought of.
+
+    Raises:
+        BadInputError: if one has the id of another, or names a place that is not there.
+    """
+    more = sorted(rows, key=lambda row: row.id)
+    scenario = world.scenario.model_copy(update={"intervention": (*world.scenario.intervention, *more)})
+    if wrong := list(problems(scenario)):
+        fix = "give an id of its own, and communes and markets of the scenario"
+        raise BadInputError("intervention", "; ".join(wrong), fix)
+    return replace(world, scenario=scenario)
 
 
 def _check_places(scenario: Scenario, places: tuple[Place, ...], markets: tuple[CellSpec, ...]) -> None:

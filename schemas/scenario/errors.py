@@ -39,7 +39,7 @@ def explain(error: ValidationError, tree: Tree, file: str) -> list[str]:
         if not _follows(item, items):
             key = _without_kind(item["loc"])
             place = file_of(tree, key) or file
-            lines += (f"{place}: {line}" for line in _wording(item, _named(tree, key)).splitlines())
+            lines += (f"{place}: {line}" for line in wording(item, _named(tree, key)).splitlines())
     return lines
 
 
@@ -69,7 +69,7 @@ def _named(tree: Tree, key: tuple[str | int, ...]) -> str:
     return ".".join(words)
 
 
-def _wording(item: dict[str, Any], key: str) -> str:
+def wording(item: dict[str, Any], key: str) -> str:
     """Return what is wrong; what does not fit together has no key, and a line for each problem."""
     if item["type"] == "missing":
         return f"{key}: missing, required"

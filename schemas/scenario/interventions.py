@@ -26,6 +26,13 @@ from schemas.scenario.figures import (
     WholeNumber,
 )
 
+
+def _absent(value: object) -> bool:
+    return value is None
+
+
+Undated = Field(exclude_if=_absent)
+"""A date that most rows have not: left out where there is none, so that such rows are written, and hashed, without."""
 LunarDay = Annotated[WholeNumber, Field(ge=1, le=30, json_schema_extra={"unit": "day of the lunar month"})]
 
 
@@ -152,6 +159,8 @@ class Tet(_Row):
     """The lunar new year, each year: more is bought before it, little in its first days."""
 
     kind: Literal["tet"]
+    on: Annotated[dt.date | None, Undated] = None
+    """Its first day, once; by the lunar calendar, each year, if left out."""
     factor: Sourced[Factor]
     """Factor on purchases in the days before it."""
     days_before: Sourced[Annotated[Count, Field(ge=1, le=60, json_schema_extra={"unit": "days"})]]
@@ -166,10 +175,20 @@ class LunarMarketDays(_Row):
     """Market days by the lunar month, such as 2, 7, 12, …"""
 
     kind: Literal["lunar_market_days"]
+    start: Annotated[dt.date | None, Undated] = None
+    """First day; always if left out."""
+    end: Annotated[dt.date | None, Undated] = None
+    """Day behind the last; for ever if left out."""
     days: Sourced[tuple[LunarDay, ...]]
     """Days of the lunar month."""
     factor: Sourced[Factor]
     """Factor on purchases on those days."""
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.start and self.end and self.start >= self.end:
+            raise ValueError(f"end {self.end} must be after start {self.start}")
+        return self
 
 
 Intervention = Annotated[

@@ -94,8 +94,9 @@ def _lasting(row: Intervention) -> Iterable[tuple[str, dt.date, dt.date]]:
 def _ticks(history: History, first: dt.date, last: dt.date) -> Iterable[Ticks]:
     rows = history.world.scenario.intervention
     outages = tuple(sorted({row.start.date() for row in rows if isinstance(row, Outage)}))
-    has_tet = any(isinstance(row, Tet) for row in rows)
-    new_years = tuple(tet(year).date for year in range(first.year, last.year + 1)) if has_tet else ()
+    feasts = [row.on for row in rows if isinstance(row, Tet)]
+    by_moon = [tet(year).date for year in range(first.year, last.year + 1)] if None in feasts else []
+    new_years = tuple(sorted({*by_moon, *(day for day in feasts if day is not None)}))
     for label, days in (("Outages", outages), ("Tết", new_years)):
         seen = tuple(day for day in days if first <= day <= last)
         if seen:

@@ -36,9 +36,11 @@ def reached_cells(span: Span, row: Dated) -> BoolArray:
 def times_of_day(row: Dated, day: Day) -> float:
     """Return the factor of a row on a day."""
     if isinstance(row, LunarMarketDays):
-        return row.factor.value if lunar_date(day).day in row.days.value else 1.0
-    for year in (day.date.year, day.date.year + 1):
-        after = day.number - tet(year).number
+        too_early, too_late = row.start and day.date < row.start, row.end and day.date >= row.end
+        return row.factor.value if lunar_date(day).day in row.days.value and not (too_early or too_late) else 1.0
+    new_years = [tet(day.date.year + more) for more in (0, 1)] if row.on is None else [Day.of(row.on)]
+    for first in new_years:
+        after = day.number - first.number
         if -row.days_before.value <= after < 0:
             return row.factor.value
         if 0 <= after < row.holiday_days.value:

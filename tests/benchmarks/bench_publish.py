@@ -6,6 +6,7 @@ The broker is a process of its own; its CPU time and memory are told apart from 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterator
 from itertools import cycle, islice
@@ -98,6 +99,8 @@ class FullSpeed:
 
     Implements `producers.pacing.Pace`. It sets `stop` when the time has come: a production's own, see `produce`.
     """
+
+    speed = math.inf
 
     def __init__(
         self, *, events: int | None = None, seconds: float | None = None, begun: Callable[[], None] | None = None

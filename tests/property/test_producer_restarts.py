@@ -19,8 +19,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from producers import checkpoints, outbox, session
+from producers import books, checkpoints, order_reader, outbox, session
+from producers.books import Books
 from producers.engine import ProvinceSimulation, UnnumberedDay
+from producers.order_reader import OrderReader
 from producers.pacing import NoPace
 from producers.plan import Plan
 from producers.session import Produced, Production
@@ -149,6 +151,12 @@ class PlayedPublisher:
         for _ in range(chance.randrange(12)):
             self._work()
 
+    async def deliver(self, block: RecordBlock) -> None:
+        left = set(range(len(block)))
+        await self.send(block, 0, len(block), lambda rows: left.difference_update(rows.tolist()))
+        while left:
+            self._work()
+
     async def flush(self) -> None:
         while any(self._waiting.values()):
             self._work()
@@ -203,6 +211,8 @@ def produce(broker: Broker, *, life: int = 10**9, stop_after: int = 0, said: lis
         patch.setattr(session, "LEDGER_SECONDS", 1000)
         patch.setattr(outbox, "ProvinceSimulation", Remembered)
         patch.setattr(checkpoints, "read_to_end", broker.read_to_end)
+        patch.setattr(order_reader, "read_to_end", broker.read_to_end)
+        patch.setattr(OrderReader, "follow", _nothing_comes)
         patch.setattr(checkpoints, "ends_at_most", broker.ends_at_most)
 
         async def run() -> Produced:
@@ -211,19 +221,23 @@ def produce(broker: Broker, *, life: int = 10**9, stop_after: int = 0, said: lis
                 Plan(world, RUN, **plan), NoPace(), SETTINGS, metrics, version="0", partitions=partitions, tell=tell
             )
             publisher.production = production
-            find, tasks = production._find, list[asyncio.Task[None]]()
+            find, tasks = Books.find, list[asyncio.Task[None]]()
 
-            def find_and_try_to_tell(block: PaymentBlock) -> None:
-                find(block)
+            def find_and_try_to_tell(books: Books, block: PaymentBlock) -> None:
+                find(books, block)
                 tasks.append(asyncio.create_task(production._write_ledger(publisher)))
 
-            patch.setattr(production, "_find", find_and_try_to_tell)
+            patch.setattr(Books, "find", find_and_try_to_tell)
             return await production.run()
 
         try:
             return asyncio.run(run())
         except CrashError:
             return None
+
+
+async def _nothing_comes(_: OrderReader) -> None:
+    """No order comes while a process runs."""
 
 
 @cache
@@ -354,14 +368,14 @@ def test_days_that_are_complete_leave_the_ledger_and_the_simulation_begins_behin
         Remembered, "unnumbered", lambda *args, **more: begun.append(more["part"]) or plain(*args, **more)
     )
     ledgers = []
-    monkeypatch.setattr(session, "Ledger", lambda *args: ledgers.append(made := session_ledger(*args)) or made)
+    monkeypatch.setattr(books, "Ledger", lambda *args: ledgers.append(made := plain_ledger(*args)) or made)
     third = produce(broker)
     assert third.acked > third.behind > 0
     assert begun == [(2, 1)]
     assert ledgers[0]._days == {}
 
 
-session_ledger = session.Ledger
+plain_ledger = books.Ledger
 
 
 @pytest.mark.parametrize(
