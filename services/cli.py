@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "qr": "services.qr_commands:app",
     "topics": "services.topic_commands:app",
     "schema": "services.schema_commands:schema",
+    "interventions": "services.intervention_commands:app",
     "scenario": "services.scenario_commands:app",
     "report": "services.report_commands:app",
 }

@@ -20,6 +20,10 @@ from producers.files.formats import Format
 from producers.files.order import Order
 from producers.files.run import Tell, write_run
 from producers.scenario_files import load_scenario
+from schemas.errors import BadInputError
+from schemas.run_interventions import RunInterventions, parse_run_interventions
+from schemas.scenario import Scenario
+from schemas.scenario.hashing import scenario_hash
 from services.options import JsonOption, QuietOption, RunOption, ScenarioArgument, SeedOption
 from services.output import print_json, say
 from services.produce_commands import parse_shard
@@ -39,19 +43,30 @@ def simulate(
     ] = False,
     shard: Annotated[str, typer.Option(metavar="I/N", help="Only every N-th commune from the I-th.")] = "1/1",
     run: RunOption = None,
+    interventions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What was ordered of a running scenario: `quetma interventions list RUN --json`. "
+            "Its run and seed are taken unless others are given.",
+        ),
+    ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Simulate a scenario into a folder: payments, truth, adoption, sums, and what they are. Needs no Kafka."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
+    loaded, (index, count) = load_scenario(scenario), parse_shard(shard)
+    known = _ordered(interventions, loaded)
     order = Order.of(
-        load_scenario(scenario),
+        loaded,
         days,
-        seed=seed,
-        run=run,
+        seed=known.seed if seed is None else seed,
+        run=run or known.run,
         format_=format_,
-        shard=parse_shard(shard),
+        shard=(index, count),
         adoption_only=adoption_only,
+        ordered=known.rows(f"{index}/{count}"),
     )
     begun = time.monotonic()
     with _progress(days, quiet=quiet or json) as tell:
@@ -61,6 +76,21 @@ def simulate(
         print_json(summary)
     elif not quiet:
         say(_words(summary))
+
+
+def _ordered(path: Path | None, scenario: Scenario) -> RunInterventions:
+    """Read what was ordered of a run, and see that it is of the same scenario."""
+    if path is None:
+        return RunInterventions()
+    try:
+        known = parse_run_interventions(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError("--interventions", f"{path}: {error}", "give a readable UTF-8 file") from None
+    own = scenario_hash(scenario)
+    if known.scenario_hash not in (None, own):
+        found = f"{path} is of scenario {known.scenario} {known.scenario_hash}, {scenario.name} is {own}"
+        raise BadInputError("--interventions", found, "give the scenario that was run, or a file without the hash")
+    return known
 
 
 def _summary(manifest: dict[str, Any], out: Path, seconds: float) -> dict[str, Any]:

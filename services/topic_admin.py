@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.errors import BadInputError, UnreachableError
 from schemas.settings import KafkaSettings
-from schemas.topics import PAYMENTS, TOPICS, Topic
+from schemas.topics import INTERVENTIONS, PAYMENTS, TOPICS, Topic
 
 NO_ERROR = 0
 
@@ -64,12 +64,15 @@ async def payment_partitions(kafka: KafkaSettings) -> int:
     """Return the number of partitions that the payments topic has.
 
     Raises:
-        BadInputError: if it does not exist.
+        BadInputError: if it does not exist, or orders to producers have no topic, as on a broker of a version before.
     """
-    found = next(state.found for state in await topic_states(kafka) if state.topic.name == PAYMENTS)
-    if found is None:
-        raise BadInputError("topics", f"{PAYMENTS} does not exist", "run `quetma topics create` first")
-    return found
+    found = {state.topic.name: state.found for state in await topic_states(kafka)}
+    for name in (INTERVENTIONS, PAYMENTS):
+        if found[name] is None:
+            raise BadInputError("topics", f"{name} does not exist", "run `quetma topics create` first")
+    partitions = found[PAYMENTS]
+    assert partitions is not None
+    return partitions
 
 
 def _new(state: TopicState, replication: int) -> NewTopic:

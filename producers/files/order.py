@@ -6,24 +6,27 @@ In: a scenario and how much of it. Out: `Order`; the days that it comes to, writ
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from producers.engine import ProvinceSimulation
 from producers.files.days import DayFiles, Tallies
 from producers.files.folder import StoredFile, store
 from producers.files.formats import Format
 from producers.simulation.columns import IntArray
-from producers.simulation.world import World, build_world
+from producers.simulation.world import World, build_world, with_more
 from schemas.errors import BadInputError
 from schemas.scenario import Scenario
 from schemas.scenario.hashing import canonical
+from schemas.scenario.interventions import Intervention
+
+_ROWS: Final[TypeAdapter[list[Intervention]]] = TypeAdapter(list[Intervention])
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Order:
     shard: tuple[int, int]
     """(i, n): only every n-th commune from the i-th (1 to n)."""
     adoption_only: bool
+    ordered_text: bytes = b"[]"
+    """The interventions that were ordered beside the scenario's, as JSON, in order of their ids."""
 
     @classmethod
     def of(
@@ -52,24 +57,27 @@ class Order:
         format_: Format = "parquet",
         shard: tuple[int, int] = (1, 1),
         adoption_only: bool = False,
+        ordered: Iterable[Intervention] = (),
     ) -> Order:
         """Return an order; seed and name of the run are the scenario's own unless given."""
         number = scenario.seed if seed is None else seed
         name = run or f"{scenario.name}-s{number}"
-        return cls(canonical(scenario), days, number, name, format_, shard, adoption_only)
+        rows = _ROWS.dump_json(sorted(ordered, key=lambda row: row.id), exclude_none=True)
+        return cls(canonical(scenario), days, number, name, format_, shard, adoption_only, rows)
 
     @cached_property
     def world(self) -> World:
         """The province, laid out.
 
         Raises:
-            BadInputError: if the scenario, made by hand, is wrong, or the shard is empty.
+            BadInputError: if the scenario, made by hand, is wrong, the shard is empty, or what was ordered does not
+                fit.
         """
         try:
             scenario = Scenario.model_validate_json(self.scenario_text)
         except ValidationError as error:
             raise BadInputError("scenario", str(error), "see docs/parameters.md for what each key takes") from None
-        return build_world(scenario, self.seed, self.shard)
+        return with_more(build_world(scenario, self.seed, self.shard), _ROWS.validate_json(self.ordered_text))
 
     def __getstate__(self) -> dict[str, object]:
         """Return what goes to another process, which lays out the world by itself."""
@@ -79,6 +87,11 @@ class Order:
     def scenario_hash(self) -> str:
         """SHA-256 of the scenario, hexadecimal."""
         return hashlib.sha256(self.scenario_text).hexdigest()
+
+    @property
+    def ordered_hash(self) -> list[str]:
+        """SHA-256 of what was ordered, hexadecimal; nothing if nothing was."""
+        return [] if self.ordered_text == b"[]" else [hashlib.sha256(self.ordered_text).hexdigest()]
 
 
 @dataclass(frozen=True)

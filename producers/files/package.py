@@ -38,6 +38,7 @@ def provenance(order: Order) -> Document:
         "scenario": order.world.scenario.name,
         "scenario_hash": order.scenario_hash,
         "seed": order.seed,
+        "interventions": json.loads(order.ordered_text),
         "days": order.days,
         "shard": "{}/{}".format(*order.shard),
         "adoption_only": order.adoption_only,
@@ -67,7 +68,7 @@ def descriptor(order: Order, files: Sequence[StoredFile]) -> Document:
     return {
         "$schema": _PROFILE,
         "name": order.run.lower(),
-        "id": f"quetma:{order.scenario_hash}:{order.seed}:{order.run}",
+        "id": ":".join(["quetma", order.scenario_hash, str(order.seed), order.run, *order.ordered_hash]),
         "title": f"{scenario.title}: {order.days} simulated days",
         "description": "Simulated by Quetma: no payment, person or account in it is real.",
         "quetma": provenance(order),

@@ -180,6 +180,10 @@ def with_more(world: World, rows: Iterable[Intervention]) -> World:
         BadInputError: if one has the id of another, or names a place that is not there.
     """
     more = sorted(rows, key=lambda row: row.id)
+    own = {row.id for row in world.scenario.intervention}
+    if taken := [row.id for row in more if row.id in own]:
+        found = f"{', '.join(taken)}: the scenario has an intervention of this name"
+        raise BadInputError("intervention", found, "give another one")
     scenario = world.scenario.model_copy(update={"intervention": (*world.scenario.intervention, *more)})
     if wrong := list(problems(scenario)):
         fix = "give an id of its own, and communes and markets of the scenario"
