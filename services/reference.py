@@ -1,7 +1,7 @@
 """Reference pages, written from the tables: topics, metrics, settings, commands.
 
-In: `schemas.topics`, `schemas.metrics`, `schemas.settings`, the command line. Out: Markdown; a test holds
-docs/reference.md equal. Renew it with ``python -m services.reference > docs/reference.md``.
+In: `schemas.topics`, `schemas.metrics`, `schemas.settings`, `schemas.scenario.actions`, the command line. Out:
+Markdown; a test holds docs/reference.md equal. Renew it with ``python -m services.reference > docs/reference.md``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from pydantic import BaseModel
 
 from schemas.events import DeadLetterReason
 from schemas.metrics import METRICS
+from schemas.scenario.actions import ACTIONS
 from schemas.settings import Settings
 from schemas.topics import TOPICS
 from services.cli import build_app
+from services.toml_text import inline
 
 HEAD = """# Reference
 
@@ -25,7 +27,7 @@ Written from the tables of the code by `python -m services.reference`; a test ho
 
 def render() -> str:
     """Return the page."""
-    parts = [HEAD, *_commands(), *_topics(), *_metrics(), *_settings()]
+    parts = [HEAD, *_commands(), *_topics(), *_metrics(), *_settings(), *_orders()]
     return "\n".join(parts)
 
 
@@ -102,6 +104,20 @@ def _settings() -> Iterator[str]:
         for name, field in info.annotation.model_fields.items()
     )
     yield from _table(["variable", "default", "what"], rows)
+
+
+def _orders() -> Iterator[str]:
+    yield "## Interventions that can be ordered\n"
+    yield "Keys of `quetma interventions send RUN --kind KIND --set KEY=VALUE`, and what holds where nothing is said."
+    yield "Ranges and units are those of [parameters.md](parameters.md#intervention). `place` is a list of communes and"
+    yield "markets, by `--place`; without it the whole province is meant.\n"
+    rows = (
+        (f"`{kind}`", f"`{name}`", f"`{inline(field.default)}`", " ".join((field.description or "").split()))
+        for kind, action in ACTIONS.items()
+        for name, field in action.model_fields.items()
+        if name not in ("kind", "place")
+    )
+    yield from _table(["kind", "key", "usual", "meaning"], rows)
 
 
 if __name__ == "__main__":

@@ -22,9 +22,9 @@ def inline(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, int):
         return f"{value:_}" if abs(value) >= FIVE_DIGITS else str(value)
-    if isinstance(value, (dt.date, dt.datetime)):
+    if isinstance(value, (dt.date, dt.datetime, dt.time)):
         return value.isoformat()
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return f"[{', '.join(inline(one) for one in value)}]"
     if isinstance(value, dict):
         return f"{{ {', '.join(f'{key} = {inline(one)}' for key, one in value.items())} }}"

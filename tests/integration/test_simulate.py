@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import hashlib
 import json
@@ -27,6 +28,8 @@ from producers.files.reading import Run, read_run
 from producers.files.run import write_run
 from producers.scenario_files import load_scenario, scenario_names
 from schemas.errors import BadInputError, QuetmaError
+from schemas.run_interventions import OrderedIntervention, Outcome, RunInterventions
+from schemas.scenario.actions import intervention_of, parse_action
 from schemas.scenario.hashing import scenario_hash
 from schemas.tables import TABLES
 from tests.small import SMALL, small
@@ -317,3 +320,83 @@ def test_the_command_writes_the_same_and_says_so_in_json(whole, tmp_path):
     assert again.returncode == 2
     assert "--force" in again.stderr
     assert "Traceback" not in again.stderr
+
+
+# -- what was ordered of a running scenario ------------------------------------------------------------------
+
+ACTIONS = {"dark": {"kind": "outage", "at": "06:00", "for_hours": 30.0}, "feast": {"kind": "tet", "days_before": 1}}
+FIRST_DAYS = {"dark": dt.date(2025, 12, 31), "feast": dt.date(2026, 1, 1)}
+ROWS = {id_: intervention_of(parse_action(values), id_, FIRST_DAYS[id_]) for id_, values in ACTIONS.items()}
+
+
+def listed(**more) -> str:
+    """What `quetma interventions list --json` prints of them."""
+    rows = [
+        OrderedIntervention(
+            id=id_, outcomes=(Outcome(shard="1/1", from_day=FIRST_DAYS[id_], intervention=row),)
+        ).with_state()
+        for id_, row in ROWS.items()
+    ]
+    known = {"run": "live", "scenario": "small", "scenario_hash": scenario_hash(small()), "seed": 7, **more}
+    return RunInterventions(**known, interventions=tuple(rows)).model_dump_json(exclude_none=True)
+
+
+@pytest.fixture(scope="module")
+def ordered(tmp_path_factory) -> Run:
+    """A run with the file, by the command, in two processes."""
+    folder = tmp_path_factory.mktemp("ordered")
+    (folder / "small.toml").write_text(SMALL, encoding="utf-8")
+    (folder / "done.json").write_text(listed(), encoding="utf-8")
+    out = folder / "run"
+    command = ("simulate", str(folder / "small.toml"), "--days", str(DAYS), "--jobs", "2", "--format", "jsonl")
+    done = run_quetma(*command, "--interventions", str(folder / "done.json"), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    return read_run(out)
+
+
+def test_what_was_ordered_is_simulated_as_if_the_scenario_had_it(ordered, tmp_path):
+    more = small().model_copy(update={"intervention": (*small().intervention, *ROWS.values())})
+    write_run(Order.of(more, DAYS, seed=7, run="live", format_="jsonl"), tmp_path / "run")
+    here, there = content(ordered.path), content(tmp_path / "run")
+    others = {"manifest.json", "datapackage.json", "scenario.json"}
+    assert {path: digest for path, digest in here.items() if path not in others} == {
+        path: digest for path, digest in there.items() if path not in others
+    }
+    write_run(Order.of(small(), DAYS, seed=7, run="live", format_="jsonl"), tmp_path / "without")
+    without = content(tmp_path / "without")
+    same = [day for day in range(DAYS) if here[name := f"payments/{date_of(day)}.jsonl"] == without[name]]
+    assert same == [0]
+
+
+def date_of(day: int) -> dt.date:
+    return small().start + dt.timedelta(days=day)
+
+
+def test_the_manifest_records_what_was_ordered_beside_the_scenario(ordered, whole):
+    manifest = ordered.manifest
+    assert manifest["interventions"] == [json.loads(row.model_dump_json(exclude_none=True)) for row in ROWS.values()]
+    assert (manifest["run"], manifest["seed"]) == ("live", 7)
+    assert manifest["scenario_hash"] == scenario_hash(small())
+    assert content(ordered.path)["scenario.json"] == content(whole.path)["scenario.json"]
+    ids = [json.loads((run.path / "datapackage.json").read_text("utf-8"))["id"] for run in (ordered, whole)]
+    assert [one.count(":") for one in ids] == [4, 3]
+    assert whole.manifest["interventions"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (listed(scenario_hash="0f" * 32), "done.json is of scenario small 0f0f"),
+        ("{", "done.json: "),
+        (listed().replace('"dark"', '"swapped"'), "swapped: the scenario has an intervention of this name"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused(text, found, tmp_path):
+    (tmp_path / "small.toml").write_text(SMALL, encoding="utf-8")
+    (tmp_path / "done.json").write_text(text, encoding="utf-8")
+    command = ("simulate", str(tmp_path / "small.toml"), "--days", "1", "--out", str(tmp_path / "run"))
+    done = run_quetma(*command, "--interventions", str(tmp_path / "done.json"))
+    assert done.returncode == 2
+    assert found in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
