@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import gc
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +39,8 @@ from schemas.metrics import Metrics
 from schemas.orders import InterventionApplied, RunPosition, key_of
 from schemas.settings import Settings
 from schemas.topics import CELLS, INTERVENTIONS, LEDGER
+
+log = logging.getLogger("quetma.orders")
 
 LEDGER_SECONDS = 2.0
 """Time between two writings of the ledger."""
@@ -120,6 +123,7 @@ class Production:
             stop=self.stop,
         )
         following = asyncio.create_task(reader.follow())
+        following.add_done_callback(_say_why)
         try:
             publisher = await self._produce_all(beginning, sending)
         finally:
@@ -252,6 +256,12 @@ class Production:
 
     async def _send(self, publisher: Publisher, block: RecordBlock) -> None:
         await publisher.send(block, 0, len(block), ignore)
+
+
+def _say_why(following: asyncio.Task[None]) -> None:
+    """Say why orders are not read any more: production goes on without."""
+    if not following.cancelled() and (error := following.exception()) is not None:
+        log.error("orders are not read any more: %r", error)
 
 
 def _words(applied: InterventionApplied) -> str:

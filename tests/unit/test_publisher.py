@@ -259,6 +259,26 @@ async def test_flushing_waits_for_what_was_sent(make):
         assert bench.acknowledged == list(range(50))
 
 
+async def test_delivering_waits_for_all_of_the_block(make):
+    bench, block = make(), block_of([0, 1] * 25)
+    async with bench.publisher as publisher:
+        bench.producer.may_answer.clear()
+        delivering = asyncio.ensure_future(publisher.deliver(block))
+        await settle()
+        assert not delivering.done()
+        bench.producer.may_answer.set()
+        await delivering
+        assert [len(bench.producer.log[partition]) for partition in (0, 1)] == [25, 25]
+
+
+async def test_who_waits_for_a_delivery_is_told_of_the_failure(make):
+    bench = make()
+    bench.producer.answers[0].append(TopicAuthorizationFailedError("topic"))
+    async with bench.publisher as publisher:
+        with pytest.raises(UnreachableError):
+            await publisher.deliver(block_of([0]))
+
+
 async def test_flushing_nothing_returns(make):
     async with make().publisher as publisher:
         await publisher.flush()
