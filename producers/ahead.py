@@ -7,6 +7,7 @@ A day begins with work that yields nothing to send: a store of ready blocks brid
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -15,6 +16,35 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 STORE: Final = 8
 """Items made ahead at most."""
+
+
+class Tomorrow:
+    """Keeps who makes days from beginning one before the day before it is being sent: orders shall not have to wait.
+
+    The maker waits in its thread, the sender tells from its own.
+    """
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._opened: int | None = None
+        self._ended = False
+
+    def wait(self, day: int) -> None:
+        """Wait until a day may begin to be made, by its number."""
+        with self._change:
+            self._change.wait_for(lambda: self._ended or (self._opened is not None and self._opened >= day - 1))
+
+    def opened(self, day: int) -> None:
+        """Tell that a day begins to be sent."""
+        with self._change:
+            self._opened = day
+            self._change.notify_all()
+
+    def close(self) -> None:
+        """Let nobody wait any more: nothing is sent from now on."""
+        with self._change:
+            self._ended = True
+            self._change.notify_all()
 
 
 class Ahead(Generic[T]):

@@ -13,6 +13,7 @@ from itertools import count
 
 import numpy as np
 
+from producers.ahead import Tomorrow
 from producers.blocks import PaymentBlock, RecordBlock
 from producers.checkpoints import Beginning
 from producers.encoding import PaymentEncoder
@@ -79,8 +80,27 @@ class _Made:
 class Outbox:
     """Makes what there is to send. One use only."""
 
-    def __init__(self, plan: Plan, orders: Orders, partitions: int, block_events: int, *, cloud_events: bool) -> None:
-        self._plan, self._orders = plan, orders
+    def __init__(
+        self,
+        plan: Plan,
+        orders: Orders,
+        partitions: int,
+        block_events: int,
+        *,
+        cloud_events: bool,
+        tomorrow: Tomorrow | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            plan: what there is to send.
+            orders: what changes it on the way.
+            partitions: of the payments topic.
+            block_events: records of a block, at most.
+            cloud_events: whether payments have headers.
+            tomorrow: is waited for before a day begins to be made, if given.
+        """
+        self._plan, self._orders, self._tomorrow = plan, orders, tomorrow
         self._block_events = block_events
         self._payments = PaymentEncoder(plan.world, plan.run, partitions, cloud_events=cloud_events)
         self._codes = CodeEncoder(plan.world, plan.run, partitions)
@@ -121,6 +141,8 @@ class Outbox:
             planned = limit is None or number < limit
             if not planned and beginning.recovery.done:
                 return
+            if self._tomorrow and number > first and beginning.recovery.done:
+                self._tomorrow.wait((start + number).number)
             decided = self._orders.decide(start + number)
             if decided.changes:  # the days before are the same with it, and cost next to nothing
                 days = ProvinceSimulation(self._orders.world).unnumbered(part=(number, 1))

@@ -13,10 +13,10 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import dataclass
 
-from producers.ahead import Ahead
+from producers.ahead import Ahead, Tomorrow
 from producers.announcements import block_of, ignore, keyed, started, wall_clock
 from producers.blocks import PaymentBlock, RecordBlock
 from producers.books import Books
@@ -95,6 +95,7 @@ class Production:
         self._version, self._partitions = version, partitions
         self._tell = tell or ignore
         self._orders = Orders(plan, wall_clock)
+        self._tomorrow = Tomorrow()
         self._books: Books
         self.stop = asyncio.Event()
 
@@ -187,9 +188,14 @@ class Production:
     ) -> None:
         settings = self._settings.producer
         outbox = Outbox(
-            self._plan, self._orders, self._partitions, settings.block_events, cloud_events=settings.headers
+            self._plan,
+            self._orders,
+            self._partitions,
+            settings.block_events,
+            cloud_events=settings.headers,
+            tomorrow=self._tomorrow,
         )
-        with ThreadPoolExecutor(1, thread_name_prefix="simulate") as pool:
+        with ThreadPoolExecutor(1, thread_name_prefix="simulate") as pool, closing(self._tomorrow):
             ahead = Ahead(pool, outbox.items(beginning))
             while (item := await ahead.following()) is not None:
                 match item:
@@ -207,12 +213,14 @@ class Production:
                         await sending.send(publisher, self._books, item, lag)
                         if sending.ended:
                             break
+            self._tomorrow.close()
             await ahead.end()
         if not sending.begun and beginning.resumes:
             self._tell(f"run {self._plan.run} is complete: {self._books.behind:,} payments are there, nothing is sent")
 
     async def _open(self, publisher: Publisher, opening: Opening) -> None:
         """Begin a day: tell what is decided, and that it begins; then send what goes before its payments."""
+        self._tomorrow.opened(opening.day.number)
         if opening.is_new:
             await self._tell_of(publisher, opening)
         for kind, number in opening.in_force.items():
