@@ -71,8 +71,8 @@ class Topic:
 
     name: str
     key: str
-    """Fields of the value, and words that are no field and stand for themselves, parted by ``|``. Several are parted by
-    ``or``: one for each schema, in their order, or all for the only one."""
+    """Fields of the value, and words that are no field and stand for themselves (or one of several, parted by ``/``),
+    parted by ``|``. Several are parted by ``or``: one for each schema, in their order, or all for the only one."""
     partitions: int | None
     cleanup: Literal["delete", "compact"]
     retention_bytes: int | None
@@ -213,7 +213,7 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         INTERVENTIONS,
-        "run|id or run|id|shard or run|pace|speed or run|pace|paused or run|begun|shard",
+        "run|id or run|pace|speed/paused or run|id|shard or run|begun|shard",
         1,
         "compact",
         None,

@@ -25,10 +25,14 @@ SEPARATOR: Final = "|"
 
 
 class _Plain(GenerateJsonSchema):
-    """Without titles of fields, which would only say their names again."""
+    """Without titles of fields, which only say their names again, and discriminators, which only OpenAPI knows."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
+
+    def tagged_union_schema(self, schema: Any) -> Json:
+        union: Json = super().tagged_union_schema(schema)
+        return {keyword: value for keyword, value in union.items() if keyword != "discriminator"}
 
 
 def value_models() -> list[Model]:
@@ -93,7 +97,8 @@ def _key_pattern(key: str, model: Model) -> str:
 def _part_pattern(part: str, properties: Json) -> str:
     """Return what a part of a key looks like: the field of its name, or itself if it names none."""
     if part not in properties:
-        return re.escape(part)
+        words = "|".join(map(re.escape, part.split("/")))
+        return f"({words})"
     field: Json = properties[part]
     field = field.get("anyOf", [field])[0]
     if "enum" in field:

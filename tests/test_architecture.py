@@ -46,6 +46,7 @@ def imports(path: Path) -> Iterator[str]:
     "contract", [name.removeprefix(PREFIX) for name in CONTRACTS.sections() if name.startswith(PREFIX)]
 )
 def test_imports_keep_the_contract(contract, monkeypatch, capsys):
+    monkeypatch.setattr("logging.config.dictConfig", lambda _: None)  # it switches off the loggers of other tests
     monkeypatch.chdir(ROOT)
     options = {"limit_to_contracts": (contract,), "no_cache": True, "no_logo": True}
     status = lint_imports(config_filename=str(ROOT / ".importlinter"), **options)

@@ -30,17 +30,20 @@ DRAFT_7 = {
     "enum",
     "exclusiveMaximum",
     "exclusiveMinimum",
+    "format",
     "items",
     "maxLength",
     "maximum",
     "minLength",
     "minimum",
+    "oneOf",
     "pattern",
     "properties",
     "propertyNames",
     "required",
     "title",
     "type",
+    "unit",  # our own: says something, holds nothing
 }
 """Keywords that mean the same in draft 7 as in 2020-12."""
 CHANNELS, OPERATIONS = DOCUMENT["channels"], DOCUMENT["operations"]
