@@ -23,6 +23,7 @@ from producers.plan import Plan
 from producers.progress import day_of
 from producers.qr_codes import CodeEncoder
 from producers.recovery import Recovery
+from producers.simulation.adoption import AdoptionDay
 from producers.simulation.calendar import Day
 from producers.simulation.columns import IntArray
 from producers.simulation.in_force import in_force
@@ -47,6 +48,7 @@ class Opening:
     """What is decided on orders, before the day."""
     is_new: bool
     """Whether no process before may have sent anything of it."""
+    adoption: AdoptionDay
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,14 @@ class Outbox:
         before = (*codes, *(block for block in accounts if block is not None), self._payments.truth(day))
         records = len(sending) + sum(len(block) for block in before)
         opening = Opening(
-            day.day, before, records, made.payments, in_force(world.scenario, day.day), made.applied, made.is_new
+            day.day,
+            before,
+            records,
+            made.payments,
+            in_force(world.scenario, day.day),
+            made.applied,
+            made.is_new,
+            day.adoption,
         )
         return opening, self._blocks(day, sending)
 

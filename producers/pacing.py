@@ -75,7 +75,8 @@ class RatePace:
     speed = math.nan
 
     def __init__(self, events_per_second: float) -> None:
-        self._rate, self._before = events_per_second, 0
+        self.events_per_second = self._rate = events_per_second
+        self._before = 0
 
     def due(self, block: PaymentBlock, elapsed_seconds: float) -> int:
         """Rows up to rate × time."""

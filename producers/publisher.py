@@ -209,7 +209,7 @@ class Publisher:
     async def _until_acknowledged(self, place: tuple[str, int], part: Part, acknowledged: Acknowledged) -> None:
         self._waiting_since[place] = time.monotonic()
         offset = await self._delivered(place, part.batch)
-        del self._waiting_since[place]
+        self._metrics.histogram("quetma_ack_seconds").observe(time.monotonic() - self._waiting_since.pop(place))
         # A broker that knows a batch again may have forgotten its offset, and says -1.
         self.end_offsets[place] = max(self.end_offsets.get(place, 0), offset + len(part.rows))
         self._metrics.counter("quetma_acked_bytes").inc(part.batch.size())

@@ -24,6 +24,7 @@ from producers.checkpoints import Beginning, beginning_of
 from producers.encoding import cell_records
 from producers.lag import StreamLag
 from producers.live_pace import LivePace
+from producers.model_metrics import ModelMetrics
 from producers.order_reader import OrderReader
 from producers.orders import Orders
 from producers.outbox import CaughtUp, OnTopic, Opening, Outbox
@@ -97,6 +98,8 @@ class Production:
         self._orders = Orders(plan, wall_clock)
         self._tomorrow = Tomorrow()
         self._books: Books
+        self._model = ModelMetrics(plan.world)
+        metrics.registry.register(self._model)
         self.stop = asyncio.Event()
 
     async def run(self) -> Produced:
@@ -223,6 +226,7 @@ class Production:
         self._tomorrow.opened(opening.day.number)
         if opening.is_new:
             await self._tell_of(publisher, opening)
+        self._model.show(opening.adoption)
         for kind, number in opening.in_force.items():
             self._metrics.gauge("quetma_active_interventions").labels(kind=kind).set(number)
         count = self._books.open(opening)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 Kind = Literal["counter", "gauge", "histogram"]
 Process = Literal["producer", "stream", "serve"]
@@ -34,6 +35,10 @@ LATENCY_BUCKETS = (
     30,
 )
 """Upper bounds in seconds; dense around the objective of half a second."""
+
+SERIES_BUDGET = 5_000
+"""Series that all processes together may export of the largest scenario: a small Prometheus keeps a hundred times as
+many. `tests/unit/test_series.py` counts."""
 
 
 @dataclass(frozen=True)
@@ -155,11 +160,105 @@ METRICS: tuple[Metric, ...] = (
         collected=True,
     ),
     Metric(
+        "quetma_commune_last_payment_time_seconds",
+        "gauge",
+        ("province", "commune"),
+        ("serve",),
+        "begin of the newest simulated hour in which the commune has paid, Unix seconds",
+        collected=True,
+    ),
+    Metric(
+        "quetma_stale_communes",
+        "gauge",
+        ("province",),
+        ("serve",),
+        "communes that have not paid for 24 simulated hours, while others have; their shares are not shown",
+        collected=True,
+    ),
+    Metric(
+        "quetma_commune_cashless_ratio",
+        "gauge",
+        ("province", "commune", "window"),
+        ("serve",),
+        "cashless payments over those expected, had each sector kept its share of the seven days before; over the "
+        "latest payments (30 expected) or whole simulated days (400 expected)",
+        collected=True,
+    ),
+    Metric(
+        "quetma_province_cashless_ratio",
+        "gauge",
+        ("province", "window"),
+        ("serve",),
+        "the same over the whole province; latest has 300 expected",
+        collected=True,
+    ),
+    Metric(
+        "quetma_suspect_payments",
+        "counter",
+        ("province", "commune", "kind"),
+        ("serve",),
+        "payments to an account that their till has not registered; kind other_account or unregistered",
+        collected=True,
+    ),
+    Metric("quetma_suspect_vnd", "counter", ("province", "commune"), ("serve",), "VND of these", collected=True),
+    Metric(
+        "quetma_ledger_payments",
+        "counter",
+        ("province",),
+        ("serve",),
+        "payments in the ledger: acknowledged, and told every two seconds",
+        collected=True,
+    ),
+    Metric(
+        "quetma_ledger_vnd",
+        "counter",
+        ("province",),
+        ("serve",),
+        "VND in the ledger, settled and reversed",
+        collected=True,
+    ),
+    Metric(
+        "quetma_reconciliation_difference_payments",
+        "gauge",
+        ("province",),
+        ("serve",),
+        "payments that only ledger or only aggregates have, of simulated days that both have closed; late ones "
+        "left out",
+        collected=True,
+    ),
+    Metric(
+        "quetma_reconciliation_difference_vnd", "gauge", ("province",), ("serve",), "VND of the same", collected=True
+    ),
+    Metric(
+        "quetma_reconciled_payments",
+        "gauge",
+        ("province",),
+        ("serve",),
+        "payments of simulated days closed on both sides that agree",
+        collected=True,
+    ),
+    Metric(
+        "quetma_reconciled_time_seconds",
+        "gauge",
+        ("province",),
+        ("serve",),
+        "simulated time up to which ledger and aggregates agree, Unix seconds",
+        collected=True,
+    ),
+    Metric(
+        "quetma_reconciliation_timestamp_seconds",
+        "gauge",
+        ("province",),
+        ("serve",),
+        "when that was found, Unix seconds on the wall clock",
+        collected=True,
+    ),
+    Metric(
         "quetma_adoption_records",
         "counter",
         ("topic",),
         ("serve",),
-        "adoption records read",
+        "records read for these metrics",
     ),
     # producer
     Metric("quetma_produced_payments", "counter", (), ("producer",), "payments handed to the client"),
@@ -200,6 +299,77 @@ METRICS: tuple[Metric, ...] = (
         (),
         ("producer",),
         "time that production waited for the stream to catch up",
+    ),
+    Metric(
+        "quetma_ack_seconds", "histogram", (), ("producer",), "from sending a batch of records to its acknowledgement"
+    ),
+    Metric(
+        "quetma_target_events_per_second", "gauge", (), ("producer",), "the rate asked for; 0 if the pace is another"
+    ),
+    Metric(
+        "quetma_model_adults",
+        "gauge",
+        ("province", "commune"),
+        ("producer",),
+        "adults, as the simulation has them: truth, not measured on the stream",
+        collected=True,
+    ),
+    Metric(
+        "quetma_model_eligible_adults",
+        "gauge",
+        ("province", "commune"),
+        ("producer",),
+        "adults with account and smartphone, by the simulation",
+        collected=True,
+    ),
+    Metric(
+        "quetma_model_active_adults",
+        "gauge",
+        ("province", "commune"),
+        ("producer",),
+        "adults who pay cashless, by the simulation",
+        collected=True,
+    ),
+    Metric(
+        "quetma_model_stalls",
+        "gauge",
+        ("province", "commune", "market"),
+        ("producer",),
+        "stalls, by the simulation",
+        collected=True,
+    ),
+    Metric(
+        "quetma_model_qr_stalls",
+        "gauge",
+        ("province", "commune", "market"),
+        ("producer",),
+        "stalls that show a QR, by the simulation",
+        collected=True,
+    ),
+    Metric(
+        "quetma_model_using_stalls",
+        "gauge",
+        ("province", "commune", "market"),
+        ("producer",),
+        "stalls that take payments by it, by the simulation",
+        collected=True,
+    ),
+    Metric(
+        "quetma_model_commune_index",
+        "gauge",
+        ("province", "commune"),
+        ("producer",),
+        "status index of the commune, 0 to 1: mean of accounts, active adults, stalls with QR, online dossiers and "
+        "coverage, by the scenario's weights",
+        collected=True,
+    ),
+    Metric(
+        "quetma_model_green_commune",
+        "gauge",
+        ("province", "commune"),
+        ("producer",),
+        "1 if the index has reached the threshold of the scenario, else 0",
+        collected=True,
     ),
     # stream
     Metric(
@@ -259,6 +429,14 @@ METRICS: tuple[Metric, ...] = (
         collected=True,
     ),
     Metric(
+        "quetma_last_commit_timestamp_seconds",
+        "gauge",
+        ("partition",),
+        ("stream",),
+        "when the worker last made a flush durable, or opened the partition, Unix seconds",
+        collected=True,
+    ),
+    Metric(
         "quetma_replayed_records",
         "counter",
         (),
@@ -269,14 +447,21 @@ METRICS: tuple[Metric, ...] = (
     Metric("quetma_chunk_seconds", "histogram", (), ("stream",), "time to fold one chunk"),
     Metric("quetma_recovery_seconds", "gauge", (), ("stream",), "time that the last recovery took"),
     # everywhere
+    Metric(
+        "quetma_start_time_seconds", "gauge", ("process",), ALL, "when the process began, or began anew, Unix seconds"
+    ),
     Metric("quetma_build_info", "gauge", ("version", "process"), ALL, "always 1; the version that runs"),
 )
 
-_BUCKETS = {
+BUCKETS = {
     "quetma_event_to_metric_seconds": LATENCY_BUCKETS,
+    "quetma_ack_seconds": LATENCY_BUCKETS,
     "quetma_chunk_seconds": (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
     "quetma_chunk_records": (1, 10, 100, 500, 1000, 2000, 4000, 8000, 16000, 32000),
 }
+
+
+_COLLECTED = {row.name: row for row in METRICS if row.collected}
 
 
 class Metrics:
@@ -294,9 +479,10 @@ class Metrics:
                 self._gauges[row.name] = Gauge(row.name, row.meaning, row.labels, registry=registry)
             else:
                 self._histograms[row.name] = Histogram(
-                    row.name, row.meaning, row.labels, registry=registry, buckets=_BUCKETS[row.name]
+                    row.name, row.meaning, row.labels, registry=registry, buckets=BUCKETS[row.name]
                 )
         self.gauge("quetma_build_info").labels(version=version, process=process).set(1)
+        self.gauge("quetma_start_time_seconds").labels(process=process).set_to_current_time()
 
     def counter(self, name: str) -> Counter:
         """Return a counter of the table by its name without ``_total``."""
@@ -313,3 +499,15 @@ class Metrics:
 
 def _rows_of(process: Process) -> Iterable[Metric]:
     return (row for row in METRICS if process in row.processes and not row.collected)
+
+
+def family(name: str) -> Any:
+    """Return the family of a collected row, without samples."""
+    row = _COLLECTED[name]
+    kind = CounterMetricFamily if row.kind == "counter" else GaugeMetricFamily
+    return kind(row.name, row.meaning, labels=row.labels)
+
+
+def families(names: Iterable[str]) -> list[Any]:
+    """Return the families of collected rows, without samples: what a collector describes itself by."""
+    return [family(name) for name in names]

@@ -23,14 +23,14 @@ from schemas.errors import UnreachableError
 from schemas.events import DeadLetterReason
 from schemas.metrics import Metrics
 from schemas.settings import Settings
-from schemas.topics import ADOPTION_COMMUNE, ADOPTION_MARKET, DEAD_LETTERS, LEDGER
-from services.adoption_view import AdoptionView
+from schemas.topics import ADOPTION_COMMUNE, ADOPTION_MARKET, ALERTS, DEAD_LETTERS, LEDGER
 from services.lag_watch import watch_lag
 from services.topic_reader import partitions_of
 from services.version import VERSION
+from services.views import Views
 from streams.offsets import fetched_ends
 
-TOPICS = (ADOPTION_COMMUNE, ADOPTION_MARKET, DEAD_LETTERS, LEDGER)
+TOPICS = (ADOPTION_COMMUNE, ADOPTION_MARKET, ALERTS, DEAD_LETTERS, LEDGER)
 SILENCE_SECONDS = 15.0
 """A reader that has not come round for so long is not healthy."""
 FETCH_WAIT_MS = 100
@@ -49,7 +49,7 @@ class Exporter:
         self._servers = settings.kafka.bootstrap_servers
         self.registry = CollectorRegistry()
         self.metrics = Metrics("serve", self.registry, VERSION)
-        self.view = AdoptionView()
+        self.views = Views()
         self._last_letter: dict[int, int] = {}
         for reason in DeadLetterReason:  # one that has not occurred is 0, not absent
             self.metrics.counter("quetma_dead_letter_records").labels(reason=reason)
@@ -138,7 +138,7 @@ class Exporter:
         """Show the view once it is whole: half-read totals would look like counters that were reset."""
         self._ready = all([await consumer.position(place) >= end for place, end in ends.items()])
         if self._ready:
-            self.registry.register(self.view)
+            self.registry.register(self.views)
 
     def _take(self, records: list[Any], now: float, *, news_from: int) -> None:
         """Learn records of one partition; those before ``news_from`` tell what was, not how long it took."""
@@ -155,10 +155,7 @@ class Exporter:
             self._count_letter(record)
             return
         document = _decode(record.value or b"")
-        if record.topic != LEDGER:
-            self.view.apply(document)
-        elif document["kind"] == "run_started":
-            self.view.start_run(document)
+        self.views.learn(record.topic, document, record.partition)
         if now is None:
             return
         latency = self.metrics.histogram("quetma_event_to_metric_seconds")

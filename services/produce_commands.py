@@ -13,7 +13,7 @@ import typer
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from producers.pacing import make_pace
+from producers.pacing import RatePace, make_pace
 from producers.plan import Plan, default_run
 from producers.scenario_files import load_scenario
 from producers.session import Produced, Production, first_midnight_at
@@ -85,6 +85,7 @@ async def _produce(plan: Plan, pace: Any, settings: Settings, *, quiet: bool) ->
     assert servers is not None
     await check_reachable(servers, settings.kafka.connect_timeout_seconds)
     metrics = Metrics("producer", CollectorRegistry(), VERSION)
+    metrics.gauge("quetma_target_events_per_second").set(pace.events_per_second if isinstance(pace, RatePace) else 0)
     partitions = await payment_partitions(settings.kafka)
     port = serve_metrics(metrics.registry, settings.serve.host, settings.producer.metrics_port)
     if not quiet:

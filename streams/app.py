@@ -86,7 +86,8 @@ class StreamWorker:
         self.app.task(self._keep_flushing)
         self.app.task(self._watch_for_pauses)
         self.app.task(self._watch_for_standstill)
-        metrics.registry.register(PartitionCounts(self._states, self._end_of))
+        self._counts = PartitionCounts(self._states, self._end_of)
+        metrics.registry.register(self._counts)
 
     def _create_app(self, servers: str, data_dir: Path, partitions: int) -> ChunkApp:
         stream = self._settings.stream
@@ -167,6 +168,7 @@ class StreamWorker:
             case Claim():
                 return owner.claimed(await self._writer.claim(number, self._claimant))
             case CatchUp():
+                self._counts.durable(number)
                 return owner.recovered(await self._changelog(number))
             case Look(at_least=at_least):
                 place = TopicPartition(PAYMENTS, number)
@@ -185,6 +187,7 @@ class StreamWorker:
                 return owner.acknowledged(command)
             case Commit(offset=offset):
                 self._durable[number] = offset
+                self._counts.durable(number)
             case Count(records=records, replayed=replayed):
                 self._metrics.histogram("quetma_chunk_records").observe(records)
                 self._metrics.counter("quetma_replayed_records").inc(replayed)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from schemas.metrics import METRICS, Metrics
 from services.adoption_view import AdoptionView
 from tests.stream_model import HOUR_MS, MIDNIGHT_MS
 from tests.tools import require_tool
@@ -280,31 +279,43 @@ def test_what_is_final_replaces_what_was_not():
     assert value(view, "quetma_commune_cashless_share", commune="binh-an", by="count") == 0.5
 
 
-def test_every_family_is_in_the_table_and_no_other():
-    families = {family.name: family for family in text_string_to_metric_families(exposition(view_of(*HISTORY)))}
-    rows = {row.name: row for row in METRICS if row.collected and "serve" in row.processes}
-    assert set(families) == set(rows)
-    for name, row in rows.items():
-        family = families[name]
-        assert (family.type, family.documentation) == (row.kind, row.meaning)
-        assert family.samples
-        for sample in family.samples:
-            assert sample.name == row.sample
-            assert set(sample.labels) == set(row.labels)
+def test_a_commune_that_stops_paying_goes_stale_and_comes_back():
+    """Its share would stand still, and look as if it held. Simulated time tells, and that of its own partition."""
+    silent = [record("hour", DAY["by_sector"], hour=9), DAY, MARKET_DAY]
+    view = view_of(*silent)
+
+    def others_pay_until(day: int, hour: int, partition: int = 0) -> None:
+        view.apply(record("hour", DAY["by_sector"], day=day, hour=hour, commune="tan-loc"), partition)
+
+    def shown() -> set[str]:
+        return {name for name, labels in samples(view) if dict(labels).get("commune") == "binh-an"}
+
+    last = "quetma_commune_last_payment_time_seconds"
+    fresh = {"quetma_commune_cashless_share", "quetma_market_cashless_share", "quetma_market_payments", last}
+    others_pay_until(day=1, hour=8)
+    assert shown() == fresh
+    assert value(view, "quetma_stale_communes") == 0
+    others_pay_until(day=9, hour=9, partition=1)  # its own partition may be far behind
+    assert shown() == fresh
+    others_pay_until(day=1, hour=9)
+    assert shown() == fresh - {"quetma_commune_cashless_share"}  # its market's day has ended only nine hours ago
+    assert value(view, "quetma_stale_communes") == 1
+    others_pay_until(day=2, hour=0)
+    assert shown() == {last}
+    assert value(view, last, commune="binh-an") == (MIDNIGHT_MS + 9 * HOUR_MS) / 1000
+    assert value(view, "quetma_payments_total", sector="water", method="card", status="settled") is None
+    view.apply(record("hour", DAY["by_sector"], day=2, hour=1))
+    assert "quetma_commune_cashless_share" in shown()
+    assert value(view, "quetma_stale_communes") == 0
 
 
-def test_an_empty_view_shows_its_families():
-    families = {family.name: family.samples for family in text_string_to_metric_families(exposition(AdoptionView()))}
-    assert families == {row.name: [] for row in METRICS if row.collected and "serve" in row.processes}
-
-
-def test_it_goes_with_the_other_metrics_of_its_process():
-    registry = CollectorRegistry()
-    Metrics("serve", registry, "1.2.3")
-    registry.register(view_of(*HISTORY))
-    names = [family.name for family in text_string_to_metric_families(generate_latest(registry).decode())]
-    assert {row.name for row in METRICS if "serve" in row.processes} <= set(names)
-    assert len(set(names)) == len(names)
+def test_no_counter_falls_when_a_commune_goes_stale():
+    view = view_of(*HISTORY)
+    before = samples(view)
+    view.apply(record("hour", DAY["by_sector"], day=9, commune="tan-loc"))
+    after = samples(view)
+    assert value(view, "quetma_stale_communes") == 1
+    assert all(after[one] == number for one, number in before.items() if one[0].endswith("_total"))
 
 
 @pytest.mark.parametrize("view", [AdoptionView(), view_of(*HISTORY)], ids=["empty", "full"])
