@@ -14,7 +14,10 @@ from producers.scenario_files import load_scenario, scenario_names
 from services.cli import build_app
 from services.reference import render
 
-PAGES = [Path(name) for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(Path("docs").glob("*.md"))
+PAGES = [
+    *(Path(name) for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "services/monitoring/runbook.md")),
+    *sorted(Path("docs").glob("*.md")),
+]
 
 
 def test_reference_is_what_the_tables_say() -> None:

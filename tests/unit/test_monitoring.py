@@ -13,13 +13,13 @@ import yaml
 
 from schemas.metrics import METRICS
 from schemas.settings import Settings
+from tests.exported_names import EXPORTED, faults
 from tests.monitoring_tools import (
     Json,
     Selector,
     dashboard_panels,
     dashboard_queries,
     grouping_labels,
-    legend_labels,
     load_dashboard,
     selectors,
     substituted,
@@ -31,41 +31,10 @@ ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "services" / "monitoring"
 DASHBOARDS = sorted((MONITORING / "dashboards").glob("*.json"))
 PROMETHEUS = MONITORING / "prometheus.yml"
-SCRAPED_LABELS = {"job", "instance"}
 FINAL_SCHEMA = 42  # of this form of dashboard; Grafana 12.1 and later, 13 included, read it as it is
 GRID_WIDTH = 24
 
 each_dashboard = pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
-
-
-def _exported() -> dict[str, set[str]]:
-    """The names that queries may use, with the labels of each."""
-    names: dict[str, set[str]] = {}
-    for row in METRICS:
-        names[row.sample] = {*row.labels, *SCRAPED_LABELS}
-        if row.kind == "histogram":
-            names[row.sample] |= {"le"}
-            names |= {f"{row.name}_{part}": {*row.labels, *SCRAPED_LABELS} for part in ("sum", "count")}
-    return names
-
-
-EXPORTED = _exported()
-
-
-def faults(expression: str, legend: str = "") -> list[str]:
-    """What an expression names that no process exports."""
-    named = selectors(expression)
-    found = [f"no such metric: {one.metric}" for one in named if one.metric not in EXPORTED]
-    known = [one for one in named if one.metric in EXPORTED]
-    found += [
-        f"{one.metric} has no label {label}" for one in known for label in sorted(one.labels - EXPORTED[one.metric])
-    ]
-    any_label = set().union(*(EXPORTED[one.metric] for one in known))
-    grouped = grouping_labels(expression)
-    found += [f"groups by {label}, which nothing here has" for label in sorted(grouped - any_label)]
-    shown = legend_labels(legend) - (grouped or any_label)
-    found += [f"the legend shows {label}, which the result has not" for label in sorted(shown)]
-    return found
 
 
 class TestReadingExpressions:
