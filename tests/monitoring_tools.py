@@ -58,13 +58,13 @@ def dashboard_panels(dashboard: Json) -> Iterator[Json]:
             yield panel
 
 
-def dashboard_queries(path: Path) -> list[tuple[str, str]]:
+def dashboard_queries(path: Path, chosen: dict[str, str] | None = None) -> list[tuple[str, str]]:
     """Return each panel's title with each of its expressions, Grafana's variables replaced: ready to run.
 
-    A variable of several values becomes "any", one of a single value its first option.
+    A variable of several values becomes what is chosen, or "any", one of a single value its first option.
     """
     dashboard = load_dashboard(path)
-    values = _variable_values(dashboard)
+    values = _variable_values(dashboard) | (chosen or {})
     return [
         (panel["title"], substituted(target["expr"], values))
         for panel in dashboard_panels(dashboard)
