@@ -110,6 +110,16 @@ def test_prometheus_sees_what_the_exporter_says(producing: System, prometheus: P
     assert before <= after
 
 
+def test_the_producer_says_what_was_asked_for_and_how_the_model_stands(producing: System) -> None:
+    samples = producing.metrics("produce")
+    assert samples.total("quetma_target_events_per_second") == 2000
+    adults, active = (samples.total(f"quetma_model_{name}") for name in ("adults", "active_adults"))
+    assert 0 < active < adults
+    assert len(samples.series("quetma_model_adults")) == len(
+        producing.metrics("serve").series("quetma_suspect_vnd_total")
+    )
+
+
 def test_a_real_scrape_has_no_more_series_than_the_table_allows(producing: System) -> None:
     scenario = load_scenario("an-giang")
     world = build_world(scenario, scenario.seed)

@@ -359,6 +359,17 @@ async def test_where_the_broker_keeps_sequences_a_batch_that_was_given_up_is_not
     ]
 
 
+async def test_the_time_to_each_acknowledgement_is_measured(make):
+    """From the first try on: a batch that is sent again has waited all the while."""
+    bench, block = make(), block_of([0] * 60)
+    bench.producer.answers[0].append(RequestTimedOutError())
+    async with bench.publisher as publisher:
+        await publisher.send(block, 0, 60, bench.note)
+        await publisher.flush()
+    assert bench.sample("quetma_ack_seconds_count") == len(bench.producer.attempts[0]) - 1 > 0
+    assert bench.sample("quetma_ack_seconds_sum") > 0
+
+
 async def test_what_the_client_sends_again_by_itself_is_counted(make):
     bench, block = make(idempotent=True), block_of([0] * 3)
     bench.producer.builds = 3
