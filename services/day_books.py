@@ -23,6 +23,8 @@ Vector: TypeAlias = "array[int]"
 """Method by method, the measures of `services.books`."""
 
 _WIDTH: Final = len(MEASURES)
+_BEGIN: Final[dict[str, int]] = {method: number * _WIDTH for number, method in enumerate(METHODS)}
+_PLACE: Final[dict[str, int]] = {measure: number for number, measure in enumerate(MEASURES)}
 _COUNTS: Final = [at for at in range(len(METHODS) * _WIDTH) if not MEASURES[at % _WIDTH].endswith("_vnd")]
 _MONEY: Final = [at for at in range(len(METHODS) * _WIDTH) if MEASURES[at % _WIDTH].endswith("_vnd")]
 _EPOCH: Final = date(1970, 1, 1).toordinal()
@@ -40,10 +42,12 @@ def _day_of_window(start_at: int) -> int:
 
 def vector(tallies: Mapping[str, Mapping[str, int]]) -> Vector:
     """Return tallies as one row of numbers."""
-    return array(
-        "q",
-        (tallies[method].get(measure, 0) if method in tallies else 0 for method in METHODS for measure in MEASURES),
-    )
+    numbers = [0] * (len(METHODS) * _WIDTH)
+    for method, tally in tallies.items():
+        begin = _BEGIN[method]
+        for measure, number in tally.items():
+            numbers[begin + _PLACE[measure]] = number
+    return array("q", numbers)
 
 
 def _sum(vectors: Iterable[Vector]) -> Vector:

@@ -88,19 +88,21 @@ class LatestWindow:
         """Args: how many cashless payments are to be expected in it."""
         self._size = expected
         self._parts: deque[Standardised] = deque()
-        self._sum = Standardised()
+        self._observed = self._expected = 0.0
 
     def add(self, part: Standardised) -> None:
         """Add the newest payments, and let go of the oldest that are not needed any more."""
         if part.expected <= 0:
             return
         self._parts.append(part)
-        self._sum += part
-        while self._sum.expected - self._parts[0].expected >= self._size:
+        self._observed += part.observed
+        self._expected += part.expected
+        while self._expected - self._parts[0].expected >= self._size:
             first = self._parts.popleft()
-            self._sum = Standardised(self._sum.observed - first.observed, self._sum.expected - first.expected)
+            self._observed -= first.observed
+            self._expected -= first.expected
 
     @property
     def ratio(self) -> float | None:
         """Observed over expected; None while there are too few payments."""
-        return max(0.0, self._sum.ratio) if self._sum.expected >= self._size else None
+        return max(0.0, self._observed / self._expected) if self._expected >= self._size else None
