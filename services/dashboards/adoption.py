@@ -103,10 +103,11 @@ MODEL = Section(
     (
         lines(
             "Active adults",
-            "Share of adults who pay cashless, as the simulation has it: truth, told by the producer. Nothing while "
-            "no producer runs.",
+            "Share of adults who pay cashless, and of those who could, having account and smartphone, as the "
+            "simulation has it: truth, told by the producer. Nothing while no producer runs.",
             "percentunit",
-            (f"province:quetma_model_active_adults:ratio{{{PROVINCE}}}", "{{province}}"),
+            (f"province:quetma_model_active_adults:ratio{{{PROVINCE}}}", "{{province}}: active"),
+            (f"province:quetma_model_eligible_adults:ratio{{{PROVINCE}}}", "{{province}}: eligible"),
             top=1,
         ),
         lines(

@@ -21,6 +21,12 @@ def quantiles(metric: str) -> tuple[tuple[str, str], ...]:
     )
 
 
+def _sum(metric: str) -> str:
+    return f"sum by (province) ({metric}{{{PROVINCE}}})"
+
+
+REVERSED = _sum("quetma_reversed_vnd_total")
+
 BOOKS = Section(
     "Reconciliation",
     (
@@ -63,14 +69,18 @@ BOOKS = Section(
                 "ledger is told every two seconds and may be behind, the workers may be behind the ledger. At rest "
                 "it is 0.",
                 "none",
+                (f"{_sum('quetma_ledger_payments_total')} - {_sum('quetma_payments_total')}", "{{province}}"),
+            )
+        ),
+        signed(
+            lines(
+                "Ledger less aggregates, VND",
+                "VND in the ledger less those in the aggregates, right now, settled and reversed. At rest it is 0.",
+                "currencyVND",
                 (
-                    (
-                        f"sum by (province) (quetma_ledger_payments_total{{{PROVINCE}}}) - "
-                        f"sum by (province) (quetma_payments_total{{{PROVINCE}}})"
-                    ),
+                    f"{_sum('quetma_ledger_vnd_total')} - {_sum('quetma_payments_vnd_total')} - {REVERSED}",
                     "{{province}}",
                 ),
-                width=12,
             )
         ),
         lines(
@@ -78,7 +88,6 @@ BOOKS = Section(
             "Payments that only one side has, of simulated days that both have closed.",
             "none",
             (f"quetma_reconciliation_difference_payments{{{PROVINCE}}}", "{{province}}"),
-            width=12,
         ),
     ),
 )
@@ -156,6 +165,12 @@ FLOW = Section(
             "quetma.payments.dead-letters with the reason. Nothing but faults put in on purpose should show here.",
             "cps",
             (f"sum by (reason) (rate(quetma_dead_letters_total{RATE}))", "{{reason}}"),
+        ),
+        lines(
+            "Dead letters on the topic",
+            "Records on quetma.payments.dead-letters as the exporter has read them, by reason, repeats left out.",
+            "none",
+            ("sum by (reason) (quetma_dead_letter_records_total)", "{{reason}}"),
         ),
     ),
 )
