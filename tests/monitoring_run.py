@@ -84,7 +84,7 @@ class Timeline:
         for name in sorted({*now, *self._states}):
             state = now.get(name, "resolved" if self._states.get(name) == "firing" else "gone")
             if state != self._states.get(name):
-                change = Change(seconds, simulated, name, state)
+                change = Change(round(seconds, 1), simulated, name, state)
                 self.changes.append(change)
                 yield change
         self._states = now
@@ -141,8 +141,8 @@ def _watched(system: System, folder: Path, seconds: float) -> Timeline:
 
 def _simulated(prometheus: Prometheus) -> str:
     found = prometheus.query("max(quetma_produced_time_seconds)")
-    if not found:
-        return "-"
+    if not found or found[0]["value"][1] == "0":
+        return "-"  # nothing has been paid yet
     return dt.datetime.fromtimestamp(float(found[0]["value"][1]), LOCAL).strftime("%Y-%m-%d %H:%M")
 
 
