@@ -175,7 +175,7 @@ TOPICS: tuple[Topic, ...] = (
         (Alert,),
         "payments to an account that was not registered",
         senders=("stream",),
-        receivers=(),
+        receivers=("serve",),
     ),
     Topic(
         TRUTH,

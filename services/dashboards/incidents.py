@@ -43,6 +43,20 @@ ALERTS = Section(
     ),
 )
 
+CAUSES = Section(
+    "What the scenario does",
+    (
+        lines(
+            "Interventions in force",
+            "How many interventions of each kind act on the simulated day that is being sent, the scenario's own and "
+            "those that were ordered while it runs.",
+            "none",
+            ("max by (kind) (quetma_active_interventions)", "{{kind}}"),
+            width=24,
+        ),
+    ),
+)
+
 OUTAGES = Section(
     "Outages and falling adoption",
     (
@@ -157,5 +171,5 @@ DASHBOARD = Dashboard(
     "Fraud and incidents",
     "What is wrong in the province, or with its numbers: alerts, outages, swapped codes, communes that fall silent.",
     ("province", "commune"),
-    (ALERTS, OUTAGES, FRAUD, SILENCE),
+    (ALERTS, CAUSES, OUTAGES, FRAUD, SILENCE),
 )

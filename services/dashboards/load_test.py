@@ -40,9 +40,11 @@ PACE = Section(
         ),
         stat(
             "Simulated seconds a second",
-            "The speed achieved: simulated time that goes by in a second of wall time.",
+            "Simulated time that goes by in a second of wall time: as asked for, by the command or by an order, and as "
+            "achieved. 0 while a run is paused, NaN under --rate, infinite as fast as it goes.",
             "none",
-            ("max(deriv(quetma_produced_time_seconds[1m]))", ""),
+            ("max(quetma_speed)", "asked for"),
+            ("max(deriv(quetma_produced_time_seconds[1m]))", "achieved"),
             width=6,
             decimals=0,
         ),
