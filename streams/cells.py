@@ -31,11 +31,11 @@ class CellState(msgspec.Struct, gc=False):
     sector: str
     province: str
     applied_offset: int = -1
-    """Records up to here are in the state: read again, they are passed over."""
+    """The last record that was folded into the cell: up to here, those read again are passed over."""
     closed: Tally = tallies.NOTHING
     """Sum of all payments that are in no open hour."""
-    hours: dict[int, Tally] = msgspec.field(default_factory=dict)
-    """Open hours."""
+    hours: dict[int, Lanes] = msgspec.field(default_factory=dict)
+    """Open hours, counted in place."""
     days: dict[int, Tally] = msgspec.field(default_factory=dict)
     """Open days, without their open hours."""
     closed_until: int = 0
@@ -66,7 +66,7 @@ class CellState(msgspec.Struct, gc=False):
 
     def total(self) -> Tally:
         """Return everything ever folded into the cell."""
-        return self.closed + sum(self.hours.values())
+        return self.closed + sum(map(of_lanes, self.hours.values()))
 
     def payments(self) -> int:
         """Return how many payments that is."""
@@ -122,7 +122,7 @@ def close(state: CellState, watermark_hour: int, filter_days: int) -> None:
     Call it only when they have been emitted as final and that is acknowledged: what has left is not emitted again.
     """
     for hour in [hour for hour in state.hours if hour < watermark_hour]:
-        tally = state.hours.pop(hour)
+        tally = of_lanes(state.hours.pop(hour))
         state.closed += tally
         state.days[day_of(hour)] = state.days.get(day_of(hour), tallies.NOTHING) + tally
     for day in [day for day in state.days if day_is_closed(day, watermark_hour)]:
@@ -180,5 +180,5 @@ def unpack(value: bytes) -> CellState:
 def _converted(fields: dict[str, Any], of_tally: Callable[[Any], Any]) -> dict[str, Any]:
     """Return the fields of a state with each tally converted."""
     one = {name: of_tally(fields[name]) for name in ("closed", "outside")}
-    many = {name: {key: of_tally(tally) for key, tally in fields[name].items()} for name in ("hours", "days")}
-    return {**fields, **one, **many}
+    days = {day: of_tally(tally) for day, tally in fields["days"].items()}
+    return {**fields, **one, "days": days}

@@ -16,7 +16,7 @@ from schemas.events import SCHEMA_VERSION, Sector, WindowKind
 from schemas.topics import ADOPTION_COMMUNE, ADOPTION_MARKET
 from streams import tallies
 from streams.cells import HOUR_MS, CellState, day_is_closed, day_of, first_hour
-from streams.tallies import Lanes, Tally, lanes
+from streams.tallies import Lanes, Tally, lanes, of_lanes
 
 MARKET: Sector = "market_stall"
 
@@ -120,10 +120,12 @@ def _sums(cells: Iterable[CellState]) -> tuple[_Sums, dict[int, _Sums], dict[int
     hours: dict[int, _Sums] = defaultdict(lambda: defaultdict(int))
     for cell in cells:
         sector = cell.sector
-        total[sector] += cell.total()
+        total[sector] += cell.closed
         for day, tally in cell.days.items():
             days[day][sector] += tally
-        for hour, tally in cell.hours.items():
+        for hour, numbers in cell.hours.items():
+            tally = of_lanes(numbers)
+            total[sector] += tally
             hours[hour][sector] += tally
             days[day_of(hour)][sector] += tally
     return total, days, hours

@@ -15,7 +15,7 @@ from schemas.events import SCHEMA_VERSION, Cell, DeadLetterReason, PaymentRow, d
 from streams import tallies
 from streams.cells import HOUR_MS, CellState, add_late
 from streams.fraud import NOBODY, Accounts, Suspect, suspect
-from streams.tallies import NOTHING, SETTLED_UNITS
+from streams.tallies import METHOD_INDEX, VND, empty, of_lanes
 
 MAX_TIME_DIGITS: Final = 15
 NO_CELLS: Final[dict[str, CellState]] = {}
@@ -91,7 +91,7 @@ class Folded(msgspec.Struct):
     consumed: int
     """Records folded."""
     touched: list[CellState]
-    """Cells whose state changed."""
+    """Cells whose state changed; read again after a crash, also those that were ahead."""
     dead_letters: list[DeadLetter]
     replayed: int
     """Records that were in the state already."""
@@ -164,12 +164,11 @@ class PartitionFold:
                 stops before a record whose cell is unknown; if so, that record is set aside.
         """
         state, lateness = self.state, self._lateness
-        watermarks = state.watermarks
-        decode, units, hour_ms = decode_payment, SETTLED_UNITS, HOUR_MS
-        touched: dict[int, CellState] = {}
+        decode, method_index, hour_ms = decode_payment, METHOD_INDEX, HOUR_MS
         dead: list[DeadLetter] = []
         probes: list[int] = []
-        run, watermark, registered, cells = "", 0, None, NO_CELLS
+        run, registered, cells = "", None, NO_CELLS
+        newest = floor = edge = 0
         applied = duplicates = replayed = late = 0
         waiting: list[Record] = []
         offset = position = 0
@@ -184,9 +183,11 @@ class PartitionFold:
             if record.headers:
                 probes.extend(_sent_at(record.headers))
             if row.run != run:
+                self._pass(run, newest)
                 run = row.run
-                watermark, registered = watermarks.get(run, 0), self._accounts.of_run(run)
-                cells = self._by_run.get(run, NO_CELLS)
+                registered, cells = self._accounts.of_run(run), self._by_run.get(run, NO_CELLS)
+                newest = state.watermarks.get(run, 0) + lateness
+                floor, edge = self._hours_around(newest)
             if (cell := cells.get(row.cell)) is None:
                 if run in state.ended:
                     dead.append(DeadLetter(record, DeadLetterReason.ENDED_RUN, run))
@@ -204,15 +205,17 @@ class PartitionFold:
                 dead.append(DeadLetter(record, DeadLetterReason.UNKNOWN_CELL, found))
                 continue
             occurred_at = row.occurred_at
-            if occurred_at - lateness > watermark:
-                watermark = watermarks[run] = occurred_at - lateness
+            if occurred_at > newest:
+                newest = occurred_at
+                if newest >= edge:
+                    floor, edge = self._hours_around(newest)
             beneficiary = row.beneficiary
             if beneficiary is not None and registered is not None and registered.get(row.source) != beneficiary:
                 state.suspects.append(suspect(row))
             if offset <= cell.applied_offset:
                 replayed += 1
                 continue
-            touched[id(cell)] = cell
+            cell.applied_offset = offset
             source, sequence = row.source, row.sequence
             if cell.highest.get(source, 0) + 1 == sequence:
                 cell.highest[source] = sequence
@@ -222,33 +225,44 @@ class PartitionFold:
                 continue
             applied += 1
             hour = occurred_at // hour_ms
-            if (hour + 1) * hour_ms <= watermark:
+            if occurred_at < floor:
                 late += 1
-                add_late(cell, hour, tallies.single(row.method, row.status, row.amount_vnd), watermark // hour_ms)
-            elif row.status == "settled":  # nearly all
-                count, vnd = units[row.method]
-                cell.hours[hour] = cell.hours.get(hour, NOTHING) + count + row.amount_vnd * vnd
+                single = empty()
+                tallies.count(single, row.method, row.status, row.amount_vnd)
+                add_late(cell, hour, of_lanes(single), floor // hour_ms)
+                continue
+            numbers = cell.hours.get(hour)
+            if numbers is None:
+                numbers = cell.hours[hour] = empty()
+            if row.status == "settled":  # nearly all
+                method = method_index[row.method]
+                numbers[method] += 1
+                numbers[VND + method] += row.amount_vnd
             else:
-                cell.hours[hour] = cell.hours.get(hour, NOTHING) + tallies.single(
-                    row.method, row.status, row.amount_vnd
-                )
-        consumed = position - bool(waiting)
+                tallies.count(numbers, row.method, row.status, row.amount_vnd)
+        self._pass(run, newest)
+        consumed, begin = position - bool(waiting), state.next_offset
         if consumed:
-            self._settle(offset - bool(waiting), touched.values(), dead)
+            state.next_offset = offset + 1 - bool(waiting)
         state.processed += consumed
         state.applied += applied
         state.duplicates += duplicates
         state.late += late
-        return Folded(consumed, list(touched.values()), dead, replayed, probes, waiting)
-
-    def _settle(self, last: int, touched: Iterable[CellState], dead: list[DeadLetter]) -> None:
-        """Bring offsets and counts to the end of what was folded."""
-        for cell in touched:
-            cell.applied_offset = max(cell.applied_offset, last)
-        self.state.next_offset = last + 1
         for letter in dead:
-            counts = self.state.dead_letters
-            counts[letter.reason] = counts.get(letter.reason, 0) + 1
+            state.dead_letters[letter.reason] = state.dead_letters.get(letter.reason, 0) + 1
+        touched = [cell for cell in self.cells if cell.applied_offset >= begin]
+        return Folded(consumed, touched, dead, replayed, probes, waiting)
+
+    def _pass(self, run: str, newest: int) -> None:
+        """Move a run's watermark on to its newest event time less the lateness allowed; never back."""
+        watermarks, watermark = self.state.watermarks, newest - self._lateness
+        if watermark > watermarks.get(run, 0):
+            watermarks[run] = watermark
+
+    def _hours_around(self, newest: int) -> tuple[int, int]:
+        """Return where the first hour begins that is open, and the event time that closes it."""
+        floor = (newest - self._lateness) // HOUR_MS * HOUR_MS
+        return floor, floor + HOUR_MS + self._lateness
 
     def _new_cell(self, row: PaymentRow, registry: Registry) -> CellState | None:
         known = registry.get(row.run, row.cell)

@@ -1,15 +1,15 @@
-"""Tallies, the smallest unit of the fold: five numbers for each method, side by side in one whole number.
+"""Tallies, the smallest unit of the fold: five numbers for each method.
 
 In: payments counted one by one. Out: tallies as they are emitted and stored, and shares.
-A tally is a sum of 25 lanes of 64 bits: settled by method, then VND of these, then failed, then reversals, then VND of
-these. So tallies are added as numbers are, in a tenth of the time that lists of 25 take, and nothing can change one
-that somebody else holds. No lane ever overflows: 2⁶³ VND are ten thousand years of Vietnam's cashless payments.
+The numbers are settled by method, then VND of these, then failed, then reversals, then VND of these. While they are
+counted they are a list, changed in place: `Lanes`. When they are added up they stand side by side in one whole number,
+64 bits each: a `Tally`. Two of these are added as numbers are, in a tenth of the time that lists take; counting into
+one would take three times as long. No lane overflows: 2⁶³ VND is some million times what one payment may be.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -17,55 +17,41 @@ import msgspec
 from schemas.events import METHODS
 
 Tally = int
-Lanes = Sequence[int]
+Lanes = list[int]
 
 WIDTH: Final = len(METHODS)
 SETTLED, VND, FAILED, REVERSED, REVERSED_VND = (group * WIDTH for group in range(5))
 SIZE: Final = 5 * WIDTH
 NOTHING: Final[Tally] = 0
 CASH: Final = METHODS.index("cash")
-METHOD_INDEX: Final = {method: number for number, method in enumerate(METHODS)}
+METHOD_INDEX: Final[dict[str, int]] = {method: number for number, method in enumerate(METHODS)}
 
 _PLACES: Final = tuple((method, *range(number, SIZE, WIDTH)) for number, method in enumerate(METHODS))
 """Of each method, where its five numbers stand."""
-_LANE: Final = struct.Struct("<q")
 _ALL: Final = struct.Struct(f"<{SIZE}q")
 
 
-def unit(lane: int) -> Tally:
-    """Return the tally that has 1 in a lane; times n it has n there."""
-    return 1 << (8 * _LANE.size * lane)
+def empty() -> Lanes:
+    """Return the numbers of nothing."""
+    return [0] * SIZE
 
 
-_OF_STATUS: Final = {
-    "settled": (SETTLED, VND),
-    "failed": (FAILED, None),
-    "reversed": (REVERSED, REVERSED_VND),
-}
-COUNT_UNIT: Final[dict[tuple[str, str], Tally]] = {
-    (method, status): unit(count + number)
-    for status, (count, _) in _OF_STATUS.items()
-    for method, number in METHOD_INDEX.items()
-}
-"""By method and status: what one payment adds, its amount left out."""
-VND_UNIT: Final[dict[tuple[str, str], Tally]] = {
-    (method, status): NOTHING if vnd is None else unit(vnd + number)
-    for status, (_, vnd) in _OF_STATUS.items()
-    for method, number in METHOD_INDEX.items()
-}
-"""By method and status: what one VND adds; nothing where it failed."""
-SETTLED_UNITS: Final = {method: (COUNT_UNIT[method, "settled"], VND_UNIT[method, "settled"]) for method in METHODS}
-"""By method: what a settled payment adds, and each VND of it."""
+def count(numbers: Lanes, method: str, status: str, amount_vnd: int) -> None:
+    """Count one payment in place; ``method`` is one of METHODS, ``status`` one of STATUSES."""
+    number = METHOD_INDEX[method]
+    if status == "settled":
+        numbers[SETTLED + number] += 1
+        numbers[VND + number] += amount_vnd
+    elif status == "failed":
+        numbers[FAILED + number] += 1
+    else:
+        numbers[REVERSED + number] += 1
+        numbers[REVERSED_VND + number] += amount_vnd
 
 
-def single(method: str, status: str, amount_vnd: int) -> Tally:
-    """Return the tally of one payment."""
-    return COUNT_UNIT[method, status] + amount_vnd * VND_UNIT[method, status]
-
-
-def lanes(tally: Tally) -> tuple[int, ...]:
-    """Return the numbers of a tally, one by one."""
-    return _ALL.unpack(tally.to_bytes(_ALL.size, "little"))
+def lanes(tally: Tally) -> Lanes:
+    """Return the numbers of a tally."""
+    return [*_ALL.unpack(tally.to_bytes(_ALL.size, "little"))]
 
 
 def of_lanes(numbers: Lanes) -> Tally:

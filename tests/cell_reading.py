@@ -11,7 +11,7 @@ import msgspec
 
 from streams import tallies
 from streams.cells import CellState, day_of
-from streams.tallies import NOTHING, lanes
+from streams.tallies import NOTHING, lanes, of_lanes
 
 if TYPE_CHECKING:
     from streams.tallies import Tally
@@ -33,4 +33,6 @@ def open_days(cell: CellState) -> list[int]:
 
 def paid_on(cell: CellState, day: int) -> Tally:
     """A day so far, its open hours included."""
-    return cell.days.get(day, NOTHING) + sum(tally for hour, tally in cell.hours.items() if day_of(hour) == day)
+    return cell.days.get(day, NOTHING) + sum(
+        of_lanes(numbers) for hour, numbers in cell.hours.items() if day_of(hour) == day
+    )

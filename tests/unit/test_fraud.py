@@ -10,7 +10,7 @@ import pytest
 from schemas.events import Alert
 from streams.fraud import LOOKS, NOBODY, Accounts
 from streams.lineage import recover
-from streams.partitions import Flush, Partition
+from streams.partitions import Flush, Partition, PartitionSettings
 from tests.stream_model import HOUR_MS, MIDNIGHT_MS, PLACES, Cells, Record, log_of, payment
 
 MARKET = PLACES[0]
@@ -28,7 +28,7 @@ class Registered:
 
 
 def opened(accounts: Accounts, table: dict[bytes, bytes] | None = None) -> Partition:
-    return Partition(7, 5, recover(7, table or {}), 0, accounts=accounts)
+    return Partition(7, 5, recover(7, table or {}), PartitionSettings(0), accounts=accounts)
 
 
 def scan(beneficiary: str | None, sequence: int = 1, **changes: Any) -> dict[str, Any]:
