@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from schemas.scenario.actions import AnyAction
 from schemas.scenario.document import END_OF_STARTS
@@ -29,7 +29,12 @@ Shard = Annotated[str, Field(pattern=r"^[0-9]+/[0-9]+$")]
 """``I/N``: every N-th commune from the I-th."""
 Speed = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """Simulated seconds per second."""
-SimulatedDay = Annotated[dt.date, Field(lt=END_OF_STARTS)]
+SimulatedDay = Annotated[
+    dt.date,
+    Field(ge=dt.date(2000, 1, 1), lt=END_OF_STARTS),
+    # JSON Schema has no bounds for dates.
+    WithJsonSchema({"type": "string", "format": "date", "pattern": r"^20[0-9]{2}-[0-9]{2}-[0-9]{2}$"}),
+]
 """A local date."""
 
 

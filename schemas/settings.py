@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from schemas.errors import BadInputError
@@ -93,7 +93,22 @@ class ServeSettings(_Group):
     """What the exporter shows, and where."""
 
     host: str = Field(default="127.0.0.1", description="address that every /metrics listens on")
-    port: Port = Field(default=9700, description="the exporter's /metrics, /healthz and /readyz")
+    port: Port = Field(default=9700, description="the exporter's page, API, /metrics, /healthz and /readyz")
+    names: str = Field(
+        default="", description="names beside localhost by which browsers may call the page: NAME[,NAME…]"
+    )
+    token: SecretStr | None = Field(
+        default=None, min_length=16, description="what changes by the API need; unset: made and printed at the start"
+    )
+    changes_per_minute: int = Field(
+        default=30, ge=1, le=10_000, description="changes that a client may ask the API for in a minute"
+    )
+
+    @field_validator("token", mode="before")
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        """Take an empty variable, as Compose passes on what is not set, for none."""
+        return value or None
 
 
 class Settings(BaseSettings):

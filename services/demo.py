@@ -19,6 +19,7 @@ from typing import Any
 from schemas.errors import BadInputError, ExitCode, QuetmaError, UnreachableError
 from schemas.settings import Settings
 from services.broker import EmbeddedBroker, check_reachable, free_port, port_is_free
+from services.page.tokens import token_of
 from services.scrape import Samples, scrape
 from services.supervisor import Child
 from services.topic_admin import ensure_topics
@@ -80,6 +81,10 @@ class Endpoints:
         """Return the URL of a /metrics."""
         return f"http://{self.host}:{port}/metrics"
 
+    def page(self, token: str) -> str:
+        """Return the URL of the live page; the token stays in the browser, behind the #."""
+        return f"http://{self.host}:{self.exporter}/#token={token}"
+
 
 Show = Callable[[Snapshot], None]
 """Is given a snapshot twice a second."""
@@ -102,6 +107,7 @@ class Demo:
             exporter=_port(serve.host, serve.port),
         )
         self.bootstrap_servers = settings.kafka.bootstrap_servers or ""
+        self.token = token_of(settings.serve)
         self._first_at: float | None = None
         self._moved_at = time.monotonic()
         self._applied = 0.0
@@ -146,6 +152,7 @@ class Demo:
         environment = {
             "QUETMA_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "QUETMA_SERVE__PORT": str(self.endpoints.exporter),
+            "QUETMA_SERVE__TOKEN": self.token,
             "QUETMA_STREAM__METRICS_PORT": str(self.endpoints.stream),
             "QUETMA_PRODUCER__METRICS_PORT": str(self.endpoints.producer),
             "QUETMA_PRODUCER__MAX_LAG": str(self._settings.producer.max_lag or MAX_LAG),

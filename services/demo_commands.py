@@ -77,8 +77,10 @@ def demo(
 
 
 async def _run(running: Demo, title: str, *, quiet: bool) -> DemoResult:
-    view = TerminalView(title, running.endpoints)
+    view = TerminalView(title, running.endpoints, running.token)
     live, show = _display(view, quiet=quiet)
+    if not quiet:
+        say(f"live page {running.endpoints.page(running.token)}")
     results: list[DemoResult] = []
 
     async def work(stop: asyncio.Event) -> None:

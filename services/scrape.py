@@ -5,6 +5,8 @@ In: the URL of an endpoint. Out: `Samples`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -33,18 +35,24 @@ class Samples:
 
     def quantile(self, histogram: str, share: float) -> float | None:
         """Estimate a quantile of a histogram by linear interpolation in its bucket, as Prometheus does."""
-        buckets = sorted((float(labels["le"]), count) for labels, count in self.series(f"{histogram}_bucket"))
-        if not buckets or not buckets[-1][1]:
-            return None
-        rank = share * buckets[-1][1]
-        lower, below = 0.0, 0.0
-        for upper, count in buckets:
-            if count >= rank:
-                if upper == float("inf"):
-                    return lower
-                return lower + (upper - lower) * (rank - below) / max(count - below, 1.0)
-            lower, below = upper, count
-        return lower
+        return quantile(
+            sorted((float(labels["le"]), count) for labels, count in self.series(f"{histogram}_bucket")), share
+        )
+
+
+def quantile(buckets: Sequence[tuple[float, float]], share: float) -> float | None:
+    """Estimate a quantile from upper bounds and how many were at most that, in order; None if there were none."""
+    if not buckets or not buckets[-1][1]:
+        return None
+    rank = share * buckets[-1][1]
+    lower, below = 0.0, 0.0
+    for upper, count in buckets:
+        if count >= rank:
+            if upper == float("inf"):
+                return lower
+            return lower + (upper - lower) * (rank - below) / max(count - below, 1.0)
+        lower, below = upper, count
+    return lower
 
 
 async def scrape(url: str) -> Samples:

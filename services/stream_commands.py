@@ -20,13 +20,13 @@ from prometheus_client import CollectorRegistry
 from schemas.metrics import Metrics
 from schemas.settings import Settings
 from services.broker import check_reachable
-from services.exporter import Exporter
 from services.options import BrokerOption, QuietOption, settings_for
 from services.output import say
 from services.processes import serve_metrics, set_up_logging, until_stopped
 from services.topic_admin import payment_partitions
 from services.version import VERSION
 
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  # what one may ask to listen on, and no browser can open
 YOUNG_OBJECTS = 100_000
 """New objects after which Python looks for cycles among them. A chunk has many thousands of records and no cycles;
 with the usual 700 a tenth of the time went into looking."""
@@ -77,20 +77,27 @@ async def _check(settings: Settings) -> int:
 
 
 def serve(*, broker: BrokerOption = None, quiet: QuietOption = False) -> None:
-    """Run the Prometheus exporter: /metrics, /healthz, /readyz."""
+    """Run the live page with its API, and the Prometheus exporter: /, /metrics, /healthz, /readyz."""
     set_up_logging(quiet=quiet)
     settings = settings_for(broker)
     uvloop.run(_serve(settings, quiet=quiet))
 
 
 async def _serve(settings: Settings, *, quiet: bool) -> None:
+    from services.exporter import Exporter  # noqa: PLC0415  # with its web server, which workers need not wait for
+
     assert settings.kafka.bootstrap_servers is not None
     await check_reachable(settings.kafka.bootstrap_servers, settings.kafka.connect_timeout_seconds)
     exporter = Exporter(settings)
 
     def listening(port: int) -> None:
         if not quiet:
-            say(f"metrics on http://{settings.serve.host}:{port}/metrics")
+            host = settings.serve.host
+            where = f"http://{'127.0.0.1' if host in EVERYWHERE else host}:{port}"
+            say(f"page on {where}/; metrics on {where}/metrics")
+            if settings.serve.token is None:
+                say(f"token for changes by the page: {exporter.token}")
+                say(f"page with the token: {where}/#token={exporter.token}")
 
     async def work(stop: asyncio.Event) -> None:
         await exporter.run(stop, listening)

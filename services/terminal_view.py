@@ -32,9 +32,10 @@ RATE_SNAPSHOTS = 7
 class TerminalView:
     """Keeps the last snapshots, for rates, and draws the newest."""
 
-    def __init__(self, title: str, endpoints: Endpoints) -> None:
+    def __init__(self, title: str, endpoints: Endpoints, token: str) -> None:
         self._title = title
         self._endpoints = endpoints
+        self._token = token
         self._recent: deque[Snapshot] = deque(maxlen=RATE_SNAPSHOTS)
 
     def render(self, snapshot: Snapshot) -> RenderableType:
@@ -94,7 +95,8 @@ class TerminalView:
     def _places(self) -> Table:
         points = self._endpoints
         table = Table.grid(padding=(0, 2))
-        table.add_row("browser and Prometheus", Text(points.url(points.exporter), style="cyan"), "adoption")
+        table.add_row("browser", Text(points.page(self._token), style="cyan"), "live page")
+        table.add_row("Prometheus", Text(points.url(points.exporter), style="cyan"), "adoption")
         table.add_row("", Text(points.url(points.stream), style="cyan"), "stream worker")
         table.add_row("", Text(points.url(points.producer), style="cyan"), "producer")
         return table

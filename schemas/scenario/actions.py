@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Union, get_args
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, create_model
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, WithJsonSchema, create_model
 from pydantic.fields import FieldInfo
 
 from schemas.errors import BadInputError
@@ -56,7 +56,12 @@ def _without_offset(time: dt.time) -> dt.time:
 
 
 _ForDays = Annotated[int, Field(strict=True, ge=1, le=3660, json_schema_extra={"unit": "days"})]
-_LocalTime = Annotated[dt.time, AfterValidator(_without_offset)]
+_LocalTime = Annotated[
+    dt.time,
+    AfterValidator(_without_offset),
+    # JSON Schema's "time" asks for an offset.
+    WithJsonSchema({"type": "string", "pattern": r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"}),
+]
 _ForHours = Annotated[float, Field(strict=True, gt=0, le=8784, json_schema_extra={"unit": "h"})]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -77,6 +78,8 @@ class Interrupted:
     children: set[int]
     """All that it ever had."""
     document: dict[str, Any]
+    said: str
+    """On stderr."""
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +92,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interrupte
         os.kill(worker, signal.SIGKILL)
         demo.until(lambda: demo.worker not in {None, worker} and demo.processed() > seen + 1000)
         children |= set(demo.children)
-        yield Interrupted(children, demo.interrupted())
+        yield Interrupted(children, demo.interrupted(), demo.process.log_end())
     finally:
         demo.process.kill()
 
@@ -103,6 +106,10 @@ def test_demo_interrupted_ends_in_order_and_exact(interrupted: Interrupted) -> N
     assert list(document) == [*expected.split(), "events_per_second", "latency_ms"]
     assert set(document["latency_ms"]) == {"p50", "p95", "p99"}
     assert not any(Path(f"/proc/{pid}").exists() for pid in interrupted.children)
+
+
+def test_demo_says_where_its_page_is(interrupted: Interrupted) -> None:
+    assert re.search(r"^live page http://127\.0\.0\.1:\d+/#token=\S{24,}$", interrupted.said, re.MULTILINE)
 
 
 def test_demo_brings_back_a_killed_worker_and_stays_exact(interrupted: Interrupted) -> None:

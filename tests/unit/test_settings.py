@@ -107,3 +107,16 @@ def test_every_setting_says_what_it_is(group):
     fields = group.annotation.model_fields
     assert fields
     assert all(field.description for field in fields.values())
+
+
+def test_an_empty_token_is_none_and_a_short_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUETMA_SERVE__TOKEN", "")
+    assert load_settings().serve.token is None
+    monkeypatch.setenv("QUETMA_SERVE__TOKEN", "short")
+    with pytest.raises(BadInputError, match="QUETMA_SERVE__TOKEN"):
+        load_settings()
+    monkeypatch.setenv("QUETMA_SERVE__TOKEN", "long-enough-0123")
+    token = load_settings().serve.token
+    assert token is not None
+    assert token.get_secret_value() == "long-enough-0123"
+    assert "long-enough" not in repr(load_settings())
