@@ -14,8 +14,7 @@ from aiokafka import AIOKafkaProducer
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from schemas.topics import LEDGER
-from schemas.topics import INTERVENTIONS
+from schemas.topics import INTERVENTIONS, LEDGER
 from services.topic_reader import read_all
 from tests.browser.conftest import TOKEN, NewPage, PageSystem, filled, picture
 

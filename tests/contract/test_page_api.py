@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from services.broker import free_port
 from schemas.orders import InterventionOrder, PaceOrder
 from schemas.topics import INTERVENTIONS
+from services.broker import free_port
 from services.topic_reader import read_all
 from tests.contract.systems import Systems
 from tests.system import System, on
