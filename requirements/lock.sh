@@ -8,4 +8,4 @@ compile() {
 }
 echo "uv" | compile - --output-file requirements/uv.txt
 compile pyproject.toml --extra local --group build --output-file requirements/run.txt
-compile pyproject.toml --extra local --extra pictures --group build --group dev --output-file requirements/dev.txt
+compile pyproject.toml --extra local --extra pictures --extra rocksdb --group build --group dev --output-file requirements/dev.txt

@@ -446,6 +446,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("quetma_chunk_records", "histogram", (), ("stream",), "records in one chunk"),
     Metric("quetma_chunk_seconds", "histogram", (), ("stream",), "time to fold one chunk"),
     Metric("quetma_recovery_seconds", "gauge", (), ("stream",), "time that the last recovery took"),
+    Metric("quetma_recovered_records", "gauge", (), ("stream",), "changelog records that the last recovery read"),
     # everywhere
     Metric(
         "quetma_start_time_seconds", "gauge", ("process",), ALL, "when the process began, or began anew, Unix seconds"

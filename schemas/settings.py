@@ -6,7 +6,8 @@ In: environment variables with the prefix ``QUETMA_`` (nested with ``__``). Out:
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -85,6 +86,12 @@ class StreamSettings(_Group):
         max_length=200,
         description="the worker's own name in its group: restarted under it within the session, it has its partitions"
         " back at once; an orderly stop then keeps them for as long",
+    )
+    store: Literal["memory", "rocksdb"] = Field(
+        default="memory", description="`memory`, or `rocksdb` for a copy of the state's changelog in `DATA_DIR`"
+    )
+    data_dir: Path | None = Field(
+        default=None, description="folder of the store `rocksdb`, kept between starts; each worker's own"
     )
     metrics_port: Port = Field(default=9702, description="the worker's /metrics")
 

@@ -46,7 +46,14 @@ GIB = 1 << 30
 SEGMENT_BYTES = 16 << 20
 """Size of a segment of the state's changelog. A recovery reads all of it, and Kafka never compacts the newest segment,
 which has 1 GiB by default."""
-PROMPT_COMPACTION = {"segment.bytes": str(SEGMENT_BYTES), "min.cleanable.dirty.ratio": "0.1"}
+DELETE_RETENTION_MS = 86_400_000
+"""For how long the state's changelog keeps a tombstone that has been compacted; Kafka's default. Workers that keep a
+copy of the changelog rely on it."""
+PROMPT_COMPACTION = {
+    "segment.bytes": str(SEGMENT_BYTES),
+    "min.cleanable.dirty.ratio": "0.1",
+    "delete.retention.ms": str(DELETE_RETENTION_MS),
+}
 EVENT_TIME = {"retention.ms": "-1", "message.timestamp.after.max.ms": str(2**63 - 1)}
 """Timestamps are simulated: Kafka must neither delete what looks old nor refuse what looks future (4.x: 1 h)."""
 

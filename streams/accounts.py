@@ -40,7 +40,7 @@ class AccountRegistry:
         place = TopicPartition(ACCOUNTS, partition)
         self._next_offset[partition] = await read_to_end(self._servers, place, begin, self._learn)
 
-    def _learn(self, _key: bytes, value: bytes | None) -> None:
+    def _learn(self, _offset: int, _key: bytes, value: bytes | None) -> None:
         try:
             account = _decode(value or b"")
         except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -24,19 +24,21 @@ from yarl import URL
 from schemas.errors import ExitCode, QuetmaError
 from schemas.metrics import Metrics
 from schemas.settings import Settings, StreamSettings
-from schemas.topics import PAYMENTS, STATE_CHANGELOG, STREAM_GROUP
+from schemas.topics import PAYMENTS, STREAM_GROUP
 from streams.accounts import AccountRegistry
+from streams.changelog import KafkaChangelog
 from streams.chunks import SCHEME, ChunkApp, ChunkScheduler, ChunkSchema
 from streams.counts import PartitionCounts
 from streams.fold import PartitionState
 from streams.fraud import is_unsure
 from streams.idleness import Patience
 from streams.lineage import Recovered
-from streams.offsets import first_offset, read_to_end
+from streams.offsets import first_offset
 from streams.partitions import Partition, PartitionSettings
 from streams.protocol import CatchUp, Claim, Command, Commands, Commit, Count, Look, Owner, Refresh, Seek, Write
 from streams.records import Chunk, install
 from streams.registry import CellRegistry
+from streams.state_store import open_store
 from streams.watchdog import Watchdog
 from streams.writing import Writer
 
@@ -46,6 +48,8 @@ STANDSTILL_SESSIONS = 3
 """For how long, in session timeouts, a partition may stand still that has records: longer than any rebalance takes."""
 AWAKE_SECONDS = 0.25
 """Time between two looks at whether the process was paused."""
+FOLLOW_SECONDS = 10.0
+"""Time between two rounds in which a copy of the changelog follows: so much more is read after a kill."""
 
 
 class WorkerStalledError(QuetmaError):
@@ -82,8 +86,10 @@ class StreamWorker:
         self._settles_at: float | None = None
         self.app = self._create_app(servers, data_dir, partitions)
         self._writer = Writer(self._started_producer)
+        self._store = open_store(settings.stream, KafkaChangelog(servers, self._writer))
         self.app.agent(self.app.topic(PAYMENTS, schema=ChunkSchema()))(self._fold)
         self.app.task(self._keep_flushing)
+        self.app.task(self._keep_following)
         self.app.task(self._watch_for_pauses)
         self.app.task(self._watch_for_standstill)
         self._counts = PartitionCounts(self._states, self._end_of)
@@ -142,9 +148,10 @@ class StreamWorker:
 
     async def _open(self, numbers: set[int]) -> dict[int, int]:
         """Own the assigned partitions; return where to go on reading."""
-        self._close(set(self._owners))
+        await self._close(set(self._owners))
         owners = [Owner(number, self._registry, partial(self._open_partition, number)) for number in sorted(numbers)]
         self._owners = {owner.number: owner for owner in owners}
+        self._metrics.gauge("quetma_recovered_records").set(0)
         await self._accounts.refresh(numbers)
         await asyncio.gather(*(self._run(owner, owner.open()) for owner in owners))
         self._settles_at = time.monotonic() + self._settings.stream.session_timeout_seconds
@@ -169,7 +176,7 @@ class StreamWorker:
                 return owner.claimed(await self._writer.claim(number, self._claimant))
             case CatchUp():
                 self._counts.durable(number)
-                return owner.recovered(await self._changelog(number))
+                return owner.recovered(await self._recover(number))
             case Look(at_least=at_least):
                 place = TopicPartition(PAYMENTS, number)
                 return owner.looked(command, await first_offset(self._servers, place, at_least))
@@ -193,18 +200,10 @@ class StreamWorker:
                 self._metrics.counter("quetma_replayed_records").inc(replayed)
         return []
 
-    async def _changelog(self, number: int) -> dict[bytes, bytes]:
-        """Read a partition's changelog to its end; return the newest value of each key."""
-        table: dict[bytes, bytes] = {}
-
-        def learn(key: bytes, value: bytes | None) -> None:
-            if value is None:
-                table.pop(key, None)
-            else:
-                table[key] = value
-
-        await read_to_end(self._servers, TopicPartition(STATE_CHANGELOG, number), 0, learn)
-        return table
+    async def _recover(self, number: int) -> dict[bytes, bytes]:
+        rebuilt = await self._store.recover(number)
+        self._metrics.gauge("quetma_recovered_records").inc(rebuilt.records)
+        return rebuilt.table
 
     async def _fold(self, stream: StreamT[Any]) -> None:
         async for chunk in stream:
@@ -218,6 +217,11 @@ class StreamWorker:
         await self._run(owner, owner.fetched(chunk))
         self._metrics.histogram("quetma_chunk_seconds").observe(time.perf_counter() - begun)
         await asyncio.sleep(0)  # the flush and the heartbeat get their turn under full load
+
+    async def _keep_following(self) -> None:
+        while not self.app.should_stop:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            await self._store.follow()
 
     async def _keep_flushing(self) -> None:
         while not self.app.should_stop:
@@ -274,10 +278,12 @@ class StreamWorker:
             for owner in list(self._owners.values()):
                 await self._run(owner, owner.tick(time.time_ns() // 1_000_000))
 
-    def _close(self, numbers: set[int]) -> None:
-        for number in numbers & set(self._owners):
+    async def _close(self, numbers: set[int]) -> None:
+        closed = numbers & set(self._owners)
+        for number in closed:
             self._owners.pop(number).close()
             self._durable.pop(number, None)
+        await self._store.release(closed)
 
     async def _write(self, number: int, write: Write) -> None:
         self._check_awake()

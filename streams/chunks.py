@@ -75,8 +75,8 @@ class ChunkApp(faust.App):
     """Assigned partitions → where to go on reading, for those that have a state."""
     write_out: Callable[[], Awaitable[None]]
     """Writes what has not been written, so that a successor has nothing to read again."""
-    close_partitions: Callable[[set[int]], None]
-    """Gives partitions up."""
+    close_partitions: Callable[[set[int]], Awaitable[None]]
+    """Gives partitions up, at once; it may take a moment to leave things in order."""
 
     async def on_stop(self) -> None:
         """Write and commit before the parts of the app stop."""
@@ -123,7 +123,7 @@ class ChunkConsumer(driver.Consumer):
             await self.app.write_out()
             await self.commit()
         finally:
-            self.app.close_partitions({tp.partition for tp in places if tp.topic in CHUNKED_TOPICS})
+            await self.app.close_partitions({tp.partition for tp in places if tp.topic in CHUNKED_TOPICS})
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Hand partitions over before another worker gets them."""

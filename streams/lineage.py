@@ -26,6 +26,7 @@ StateRecord = tuple[bytes, bytes | None]
 
 _SEPARATOR: Final = "|"
 _CLAIM: Final = "claim"
+_IDENTITY: Final = "identity"
 _LONGEST_EPOCH: Final = 19
 """Digits of the greatest offset."""
 
@@ -51,6 +52,11 @@ def claim_of(partition: int, claimant: str) -> StateRecord:
     return f"{partition}{_SEPARATOR}{_CLAIM}".encode(), claimant.encode()
 
 
+def identity_key(partition: int) -> bytes:
+    """Return the key of the record that tells a changelog partition from others (`streams.changelog_copy`)."""
+    return f"{partition}{_SEPARATOR}{_IDENTITY}".encode()
+
+
 def state_key(partition: int, epoch: int, cell: str = "") -> bytes:
     """Return the key of a cell's state, or of the partition's own if no cell is named."""
     return f"{partition}{_SEPARATOR}{epoch}{_SEPARATOR}{cell}".encode()
@@ -62,9 +68,9 @@ def recover(partition: int, table: Table) -> Recovered:
     Raises:
         BadInputError: if a version before this one has written the state.
     """
-    prefix, claim = f"{partition}{_SEPARATOR}".encode(), claim_of(partition, "")[0]
+    prefix, no_state = f"{partition}{_SEPARATOR}".encode(), {claim_of(partition, "")[0], identity_key(partition)}
     recovered = Recovered(
-        epochs={key: _epoch_of(key) for key in table if key.startswith(prefix) and key != claim},
+        epochs={key: _epoch_of(key) for key in table if key.startswith(prefix) and key not in no_state},
     )
     complete = [epoch for key, epoch in recovered.epochs.items() if key == state_key(partition, epoch)]
     if complete:

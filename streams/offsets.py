@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -58,7 +59,12 @@ async def fetched_ends(consumer: AIOKafkaConsumer, places: list[TopicPartition])
 
 
 async def first_offset(bootstrap_servers: str, place: TopicPartition, at_least: int) -> int:
-    """Return the offset of the first record of a partition from ``at_least`` on; there must be one.
+    """Return the offset of the first record of a partition from ``at_least`` on; see `first_record`."""
+    return int((await first_record(bootstrap_servers, place, at_least)).offset)
+
+
+async def first_record(bootstrap_servers: str, place: TopicPartition, at_least: int) -> Any:
+    """Return the first record of a partition from an offset on, aiokafka's; there must be one.
 
     Raises:
         TimeoutError: if none comes within 10 s.
@@ -74,16 +80,15 @@ async def first_offset(bootstrap_servers: str, place: TopicPartition, at_least: 
         consumer.assign([place])
         consumer.seek(place, at_least)
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            record = await consumer.getone(place)
-        return int(record.offset)
+            return await consumer.getone(place)
     finally:
         await stopped(consumer)
 
 
 async def read_to_end(
-    bootstrap_servers: str, place: TopicPartition, begin: int, learn: Callable[[bytes, bytes | None], None]
+    bootstrap_servers: str, place: TopicPartition, begin: int, learn: Callable[[int, bytes, bytes | None], None]
 ) -> int:
-    """Tell keys and values from an offset on, up to where the partition ends when all before has been read.
+    """Tell offsets, keys and values from an offset on, up to where the partition ends when all before has been read.
 
     The end moves with what others write meanwhile, so that no record is missed for a newer one of its key.
 
@@ -100,7 +105,7 @@ async def read_to_end(
         while True:
             for record in (await consumer.getmany(place, timeout_ms=FETCH_WAIT_MS)).get(place, ()):
                 if record.key is not None:
-                    learn(record.key, record.value)
+                    learn(record.offset, record.key, record.value)
             end = consumer.highwater(place)
             if end is not None and await consumer.position(place) >= end:
                 return int(end)

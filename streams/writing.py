@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 
 from schemas.topics import ALERTS, DEAD_LETTERS, PAYMENTS, STATE_CHANGELOG
 from streams.fold import DeadLetter
-from streams.lineage import StateRecord, claim_of
+from streams.lineage import StateRecord, claim_of, identity_key
 from streams.protocol import Write
 
 DEAD_LETTER_BYTES: Final = 1 << 19
@@ -38,8 +38,11 @@ class Writer:
 
     async def claim(self, partition: int, claimant: str) -> int:
         """Claim a partition; return the claim's offset in the changelog."""
-        (written,) = await self._send(partition, _state([claim_of(partition, claimant)], _now()))
-        return int((await written).offset)
+        return await self._one(partition, claim_of(partition, claimant))
+
+    async def identify(self, partition: int, name: str) -> int:
+        """Name a partition of the changelog; return the offset of the record that does."""
+        return await self._one(partition, (identity_key(partition), name.encode()))
 
     async def write(self, partition: int, write: Write) -> None:
         """Write all, in order within each topic, and wait until it is acknowledged."""
@@ -49,6 +52,10 @@ class Writer:
         futures += await self._send(partition, ((ALERTS, key, value, now, _NO_HEADERS) for key, value in write.alerts))
         futures += await self._send(partition, sorted(_adoption(write, now), key=itemgetter(0)))
         await asyncio.gather(*futures)
+
+    async def _one(self, partition: int, record: StateRecord) -> int:
+        (written,) = await self._send(partition, _state([record], _now()))
+        return int((await written).offset)
 
     async def _send(self, partition: int, records: Iterable[_Record]) -> list[Awaitable[Any]]:
         """Send records, those of a topic one after the other; return the futures of their batches."""

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.errors import BadInputError
 from schemas.topics import STATE_CHANGELOG
-from streams.lineage import claim_of, recover, state_key
+from streams.lineage import claim_of, identity_key, recover, state_key
 
 CLAIM = dict([claim_of(7, "somebody")])
 
@@ -20,6 +20,12 @@ def test_keys():
 def test_nothing_is_there():
     found = recover(7, CLAIM | {b"77|1|": b"another's", b"8|1|r|a": b"another's"})
     assert (found.own, found.cells, found.epochs) == (None, [], {})
+
+
+def test_the_identity_of_the_changelog_is_no_state():
+    assert identity_key(7) == b"7|identity"
+    found = recover(7, CLAIM | {identity_key(7): b"a name", b"7|4|": b"own 4"})
+    assert (found.own, found.cells, found.keys_before(9)) == (b"own 4", [], [b"7|4|"])
 
 
 def test_the_newest_lineage_with_an_own_state_is_taken_whole():
