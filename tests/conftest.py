@@ -39,7 +39,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByBroker(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file, _, name = nodeid.partition("::")
-            shared = next((kind for kind in BROKERS if name.endswith((f"[{kind}]", f"-{kind}]"))), None)
+            parameters = name.partition("[")[2].rstrip("]").split("-")
+            shared = next((kind for kind in BROKERS if kind in parameters), None)
             return shared or ("kafka" if file.endswith("/test_apache_kafka.py") else file)
 
     config.option.loadscopereorder = False  # see above

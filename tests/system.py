@@ -41,6 +41,8 @@ class System:
         self.servers = bootstrap_servers
         self.folder = folder
         self.ports = {name: free_port() for name in ("serve", "stream", "stream-2", "produce")}
+        self.store = "memory"
+        """Where its workers keep state."""
         self._children: list[Child] = []
 
     def __enter__(self) -> Self:
@@ -63,13 +65,30 @@ class System:
 
     def quetma(self, *arguments: str, timeout: float = 90.0, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        return run_quetma(*arguments, timeout=timeout, **self.environment(), **environment)
+        return run_quetma(*arguments, timeout=timeout, **{**self.environment(), **environment})
 
     def start(self, name: str, *arguments: str, **environment: str) -> Child:
         """Start a command that goes on, by default the one of its name."""
-        child = Child(name, arguments or (name,), {**self.environment(name), **environment}, self.folder)
+        variables = {**self.environment(name), **self._state(), **environment}
+        child = Child(name, arguments or (name,), variables, self.folder)
         self._children.append(child)
         return child
+
+    def _state(self) -> dict[str, str]:
+        if self.store == "memory":
+            return {}
+        folder = self.folder / f"state-{len(self._children)}"  # a child's own, and there again when it is restarted
+        return {"QUETMA_STREAM__STORE": self.store, "QUETMA_STREAM__DATA_DIR": str(folder)}
+
+    def use_store(self, store: str) -> None:
+        """Have the worker, and those to come, keep their state in a store; a worker with another one ends."""
+        if store == self.store:
+            return
+        self.store = store
+        self.worker.ask_to_stop()
+        assert asyncio.run(self.worker.stopped()) == 0, self.worker.log_end()
+        self.worker = self.start("stream")
+        self.until(self.recovered, [self.worker])
 
     def ready(self) -> None:
         """Create topics, start a worker and an exporter, wait until both are ready."""

@@ -21,15 +21,39 @@ def systems(
 
 
 @pytest.fixture
-def system(systems: Systems) -> System:
+def store() -> str:
+    """Where the worker keeps its state, unless a test is for several."""
+    return "memory"
+
+
+@pytest.fixture
+def system(systems: Systems, store: str) -> System:
     """A system that runs. Tests give their runs names of their own, and leave a worker and an exporter running."""
-    return systems.get()[0]
+    running = systems.get()[0]
+    running.use_store(store)
+    return running
 
 
 @pytest.fixture
 def ran(systems: Systems) -> FirstRun:
     """What the system's first run has left."""
     return systems.get()[1]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests with another store come last of their broker's: each change costs a worker's end and start."""
+
+    def parameter(item: pytest.Item, name: str) -> object:
+        specification = getattr(item, "callspec", None)
+        return None if specification is None else specification.params.get(name)
+
+    end_of = {parameter(item, "broker_kind"): place for place, item in enumerate(items)}
+    places = {
+        item: end_of[parameter(item, "broker_kind")] + 0.5 if parameter(item, "store") == "rocksdb" else place
+        for place, item in enumerate(items)
+    }
+    items.sort(key=places.__getitem__)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -29,15 +29,18 @@ pytestmark = pytest.mark.broker
 on_embedded = on("embedded")
 on_kafka = on("kafka")
 """What does not depend on the broker runs on one, to save minutes: the quicker, or the one with quick rebalances."""
+any_store = pytest.mark.parametrize("store", ["memory", "rocksdb"])
 
 SHARD = ("--days", "1", "--shard", "3/10", "--speed", "max")
 QUARTER = ("--shard", "3/4")
 """Of the province: a day of all of it takes seconds to simulate."""
 
 
-def test_killed_worker_goes_on_exactly(system: System) -> None:
+@any_store
+def test_killed_worker_goes_on_exactly(system: System, store: str) -> None:
     seen = before = system.processed()
-    producer = system.produce("killed", "--rate", "10000")
+    run = f"killed-{store}"
+    producer = system.produce(run, "--rate", "10000")
     for _ in range(2):
         system.until(lambda seen=seen: system.processed() > seen + 3000)
         seen = system.processed()
@@ -47,7 +50,7 @@ def test_killed_worker_goes_on_exactly(system: System) -> None:
     system.until(lambda: system.acked() > 40_000, [producer])
     producer.ask_to_stop()
     summary = finished(producer)
-    verdict = system.verify("killed")
+    verdict = system.verify(run)
     assert verdict["exact"], verdict["mismatches"][:5]
     assert verdict["payments"]["aggregates"] == summary["acked"] > 40_000
     assert system.processed() == before + records_of(verdict) > before + summary["acked"]
@@ -55,9 +58,11 @@ def test_killed_worker_goes_on_exactly(system: System) -> None:
 
 
 @on_kafka
-def test_second_worker_takes_over_from_the_first(system: System) -> None:
+@any_store
+def test_second_worker_takes_over_from_the_first(system: System, store: str) -> None:
+    run = f"two-workers-{store}"
     first, before = system.worker, system.processed()
-    producer = system.produce("two-workers", "--rate", "4000", *QUARTER)
+    producer = system.produce(run, "--rate", "4000", *QUARTER)
     system.until(lambda: system.processed() > before + 5000)
     second = system.start("stream-2", "stream")
     system.until(lambda: system.processed("stream-2") > 0, [second])
@@ -69,7 +74,7 @@ def test_second_worker_takes_over_from_the_first(system: System) -> None:
     system.until(lambda: system.processed("stream-2") > by_both + 1000, [second])
     producer.ask_to_stop()
     summary = finished(producer)
-    verdict = system.verify("two-workers")
+    verdict = system.verify(run)
     assert verdict["exact"], verdict["mismatches"][:5]
     assert verdict["payments"]["aggregates"] == summary["acked"]
     system.go_on_with(second)
@@ -203,10 +208,12 @@ def test_producer_told_to_stop_leaves_its_books_in_order(system: System) -> None
 
 
 @on_embedded
-def test_worker_paused_beyond_its_session_starts_anew_and_stays_exact(system: System) -> None:
+@any_store
+def test_worker_paused_beyond_its_session_starts_anew_and_stays_exact(system: System, store: str) -> None:
+    run = f"paused-{store}"
     worker, before = system.worker, system.processed()
     crashes = worker.log_end(1_000_000).count("starts anew")
-    producer = system.produce("paused", "--rate", "6000", *QUARTER)
+    producer = system.produce(run, "--rate", "6000", *QUARTER)
     system.until(lambda: system.processed() > before + 5000, [worker])
     # A worker that crashes in its first 10 s is not started anew.
     time.sleep(max(0.0, psutil.Process(worker.pid).create_time() + CRASH_LOOP_SECONDS - time.time()))
@@ -219,7 +226,7 @@ def test_worker_paused_beyond_its_session_starts_anew_and_stays_exact(system: Sy
     system.until(lambda: system.acked() > 15_000, [producer])
     producer.ask_to_stop()
     summary = finished(producer)
-    verdict = system.verify("paused", wait_seconds=30)
+    verdict = system.verify(run, wait_seconds=30)
     assert verdict["exact"], verdict["mismatches"][:5]
     assert verdict["payments"]["aggregates"] == summary["acked"] > 15_000
     assert worker.exit_code is None
