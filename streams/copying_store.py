@@ -145,8 +145,10 @@ class CopyingStore:
         return Identity(name, await self._changelog.identify(partition, name))
 
     async def _begin_anew(self, partition: int, why: CopyUnfitError) -> None:
+        copy = self._copies.get(partition)
+        if copy is None:
+            return  # released meanwhile, which is no fault of the copy's
         _logger.warning("The copy of %s-%d is begun anew: %s", STATE_CHANGELOG, partition, why)
-        copy = self._copies[partition]
         try:
             await to_thread(copy.delete)
             await to_thread(copy.open)
@@ -166,9 +168,11 @@ class CopyingStore:
 
     async def _give_up(self, partition: int, why: CopyUnfitError) -> None:
         """Go on without a copy until the partition is recovered again; that begins anew."""
-        _logger.warning("There is no copy of %s-%d for now: %s", STATE_CHANGELOG, partition, why)
         self._marks.pop(partition, None)
-        copy = self._copies.pop(partition)
+        copy = self._copies.pop(partition, None)
+        if copy is None:
+            return  # see above
+        _logger.warning("There is no copy of %s-%d for now: %s", STATE_CHANGELOG, partition, why)
         try:
             await to_thread(copy.delete)
         except CopyUnfitError:

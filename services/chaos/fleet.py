@@ -96,7 +96,8 @@ class Fleet:
     def _member(self, name: str, arguments: list[str], port_of: str) -> Member:
         port = free_port()
         variable = f"QUETMA_{port_of}_PORT"
-        return Member(name, arguments, {**self._common, variable: str(port)}, port)
+        own = {variable: str(port), "QUETMA_STREAM__DATA_DIR": str(self._folder / f"{name}-state")}
+        return Member(name, arguments, {**self._common, **own}, port)
 
     @property
     def members(self) -> list[Member]:

@@ -8,6 +8,7 @@ import hashlib
 import logging
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -279,6 +280,50 @@ async def test_a_broker_that_hangs_does_not_hold_a_hand_over(system: System, mon
     again = RocksDBCopy(system.path)
     assert again.open() is not None  # it was let go of
     again.close()
+
+
+async def test_a_partition_that_is_released_while_it_recovers_keeps_its_copy(
+    system: System, caplog, monkeypatch
+) -> None:
+    read, going_on = system.changelog.read, asyncio.Event()
+
+    async def wait(*arguments: Any) -> int:
+        await going_on.wait()
+        return await read(*arguments)
+
+    monkeypatch.setattr(copying_store, "RELEASE_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(system.changelog, "read", wait)
+    recovery = asyncio.create_task(system.worker.recover())
+    await asyncio.sleep(0.2)
+    await system.worker.store.release([PARTITION])
+    going_on.set()
+    assert len((await recovery).table) == 21
+    assert begun_anew(caplog) == []
+    assert await system.second_start() == 1
+
+
+@pytest.mark.parametrize("step", ["load", "write"])
+async def test_a_partition_that_is_released_in_a_step_of_its_recovery_keeps_its_copy(
+    system: System, caplog, monkeypatch, step: str
+) -> None:
+    entered, going_on = threading.Event(), threading.Event()
+    real = getattr(RocksDBCopy, step)
+
+    def wait(*arguments: Any) -> Any:
+        entered.set()
+        going_on.wait(10)
+        return real(*arguments)
+
+    monkeypatch.setattr(copying_store, "RELEASE_TIMEOUT_SECONDS", 0.05)
+    with monkeypatch.context() as patch:
+        patch.setattr(RocksDBCopy, step, wait)
+        recovery = asyncio.create_task(system.worker.recover())
+        await asyncio.to_thread(entered.wait, 10)
+        await system.worker.store.release([PARTITION])
+        going_on.set()
+        assert len((await recovery).table) == 21
+    assert begun_anew(caplog) == []
+    assert await system.second_start() == 1
 
 
 # -- one worker, one folder ----------------------------------------------------------------------------------
