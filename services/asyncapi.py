@@ -14,6 +14,8 @@ from services.json_schemas import Json, Model, definitions, header_models, key_s
 from services.version import VERSION
 
 ASYNCAPI: Final = "3.0.0"
+NUMBERS: Final = ("retention.ms", "retention.bytes", "delete.retention.ms")
+"""Settings of topics that the Kafka bindings want as numbers."""
 BINDING_VERSION: Final = "0.5.0"
 """Of the Kafka bindings."""
 COMPONENT: Final = "#/components/schemas/{model}"
@@ -72,7 +74,7 @@ def _channel(topic: Topic, kafka: KafkaSettings) -> Json:
 def _configuration(topic: Topic) -> Json:
     """Return what the topic is created with, in the types of the binding: lists and numbers, where Kafka has text."""
     settings: Json = {**topic.config(), "cleanup.policy": [topic.cleanup]}
-    return settings | {name: int(settings[name]) for name in ("retention.ms", "retention.bytes") if name in settings}
+    return settings | {name: int(settings[name]) for name in NUMBERS if name in settings}
 
 
 def _messages(topic: Topic) -> dict[str, Model | None]:

@@ -205,6 +205,13 @@ WORKERS = Section(
             ("max by (instance) (quetma_recovery_seconds)", "{{instance}}"),
         ),
         lines(
+            "Records read by the recovery",
+            "How many records of its state's changelog each worker read in its last recovery. Compaction keeps it from "
+            "growing; a worker with a copy in RocksDB reads the tail alone.",
+            "short",
+            ("max by (instance) (quetma_recovered_records)", "{{instance}}"),
+        ),
+        lines(
             "Starts",
             "How often each process has begun anew in the last ten minutes. A worker that cannot go on exactly "
             "starts anew; once is no matter.",
