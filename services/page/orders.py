@@ -82,7 +82,7 @@ class PaceRequest(_Request):
         }
     )
 
-    speed: Annotated[Speed, Field(le=MAX_SPEED)] | Literal["max"] | None = None
+    speed: Annotated[Speed, Field(strict=True, le=MAX_SPEED)] | Literal["max"] | None = None
     """Simulated seconds per second, or as fast as it goes."""
     paused: Annotated[bool, Field(strict=True)] | None = None
     """Whether sending stands still."""

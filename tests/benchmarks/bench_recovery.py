@@ -102,7 +102,7 @@ async def _state(broker: Broker) -> dict[str, Any]:
     """Return how much there is to read again."""
     records = size = 0
 
-    def learn(key: bytes, value: bytes | None) -> None:
+    def learn(_offset: int, key: bytes, value: bytes | None) -> None:
         nonlocal records, size
         records, size = records + 1, size + len(key) + len(value or b"")
 

@@ -95,8 +95,9 @@ class Systems:
         return system, first_run(system)
 
 
-def first_run(system: System) -> FirstRun:
-    arguments = ("an-giang", "--days", "2", "--shard", "3/10", "--speed", "max")
+def first_run(system: System, *more: str) -> FirstRun:
+    """Produce, and wait until all is counted and shown; ``more`` arguments of `quetma produce`."""
+    arguments = ("an-giang", "--days", "2", "--shard", "3/10", "--speed", "max", *more)
     done = system.quetma("produce", *arguments, "--json")
     assert done.returncode == 0, done.stderr
     produced = json.loads(done.stdout)

@@ -78,7 +78,7 @@ def state(system: System) -> list[bytes]:
     """The keys of cells that the changelog has."""
     table: dict[bytes, bytes] = {}
 
-    def learn(key: bytes, value: bytes | None) -> None:
+    def learn(_offset: int, key: bytes, value: bytes | None) -> None:
         if value is None:
             table.pop(key, None)
         else:

@@ -21,7 +21,7 @@ from schemas.orders import InterventionOrder, PaceOrder
 from schemas.topics import INTERVENTIONS
 from services.broker import free_port
 from services.topic_reader import read_all
-from tests.contract.systems import Systems
+from tests.contract.systems import FirstRun, Systems, first_run
 from tests.system import System, on
 
 # One broker is enough: the page reads with the same clients as everything else.
@@ -30,6 +30,12 @@ pytestmark = [pytest.mark.broker, on("embedded")]
 TOKEN = "a-token-for-tests-0123"
 SECONDS = 40
 """That schemathesis may take."""
+
+
+@pytest.fixture(scope="module")
+def paged(system: System) -> FirstRun:
+    """A run of our own: the page keeps the newest only."""
+    return first_run(system, "--run", "paged")
 
 
 @pytest.fixture(scope="module")
@@ -86,16 +92,16 @@ def orders(system: System) -> list[Any]:
     return asyncio.run(read())
 
 
-def test_the_page_says_what_verify_says(system: System, systems: Systems) -> None:
-    _, run = systems.get()
-    system.until(lambda: get(system, "/api/state")["balance"]["state"] == "exact")
+def test_the_page_says_what_verify_says(system: System, paged: FirstRun) -> None:
+    run = paged
+    system.until(lambda: get(system, f"/api/state?run={run.name}")["balance"]["state"] == "exact")
     state = get(system, f"/api/state?run={run.name}")
     assert state["balance"]["payments"] == run.verdict["payments"]
     assert state["balance"]["amount_vnd"] == run.verdict["amount_vnd"]
     assert state["faults"] == {name: run.verdict[name] for name in ("duplicates", "late")}
     assert state["today"]["run_payments"] == run.acked
     assert state["balance"]["exact_days"] == state["balance"]["days"] == 1
-    assert sum(state["health"]["dead_letters"].values()) == run.malformed
+    assert sum(state["health"]["dead_letters"].values()) >= run.malformed > 0
     shares = {
         labels["commune"]: value
         for labels, value in run.exporter.series("quetma_commune_cashless_share")
@@ -109,9 +115,9 @@ def test_the_page_says_what_verify_says(system: System, systems: Systems) -> Non
     )
 
 
-def test_a_commune_is_part_of_the_province(system: System) -> None:
-    state = get(system, "/api/state")
-    communes = [get(system, f"/api/communes/{row['id']}") for row in state["communes"]]
+def test_a_commune_is_part_of_the_province(system: System, paged: FirstRun) -> None:
+    state = get(system, f"/api/state?run={paged.name}")
+    communes = [get(system, f"/api/communes/{row['id']}?run={paged.name}") for row in state["communes"]]
     assert (
         sum(one["today"]["payments"] for one in communes if one["day_at"] == state["today"]["day_at"])
         == (state["today"]["payments"])

@@ -7,6 +7,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +130,11 @@ def required(schema: type[Contract]) -> set[str]:
 
 def keys_of(topic: Topic, document: dict[str, Any]) -> set[str]:
     """The keys that a record may have by the table, which names fields of its value, and words."""
-    alternatives = topic.key.split(" or ")
-    return {"|".join(str(document.get(part, part)) for part in key.split("|")) for key in alternatives}
+    alternatives = [
+        [[str(document[part])] if part in document else part.split("/") for part in key.split("|")]
+        for key in topic.key.split(" or ")
+    ]
+    return {"|".join(parts) for choices in alternatives for parts in product(*choices)}
 
 
 @pytest.fixture
@@ -148,12 +152,14 @@ def made() -> dict[System, Seen]:
 
 
 def produced(system: System, folder: Path) -> System:
-    """The system, after a run with CloudEvents, swapped codes and spoiled copies."""
+    """The system, after a run with CloudEvents, swapped codes, spoiled copies and orders."""
     path = folder / "spoilt.toml"
     path.write_text(SPOILT, encoding="utf-8")
-    arguments = ("--run", RUN, "--days", "1", "--shard", "3/10", "--speed", "max")
-    done = system.quetma("produce", str(path), *arguments, QUETMA_PRODUCER__HEADERS="true")
-    assert done.returncode == 0, done.stderr
+    arguments = ("produce", str(path), "--run", RUN, "--shard", "3/10", "--speed", "max")
+    orders = (("interventions", "pace", RUN, "--speed", "max"), ("interventions", "send", RUN, "--kind", "outage"))
+    for words in ((*arguments, "--days", "1"), *orders, (*arguments, "--days", "2")):
+        done = system.quetma(*words, QUETMA_PRODUCER__HEADERS="true")
+        assert done.returncode == 0, done.stderr
     assert system.quetma_verify("--run", RUN, "--wait", "15s")["exact"]
     return system
 
