@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from schemas.events import METHODS, SECTORS, STATUSES, DeadLetterReason
 from schemas.metrics import BUCKETS, METRICS, Metric, Process
+from schemas.scenario.actions import ACTIONS
 from schemas.topics import ADOPTION_COMMUNE, ADOPTION_MARKET, ALERTS, DEAD_LETTERS, LEDGER
 from services.fraud_view import KINDS
 
@@ -24,14 +25,15 @@ FIXED = {
     "method": len(METHODS),
     "status": len(STATUSES),
     "reason": len(DeadLetterReason),
-    "kind": len(KINDS),
     "topic": len(TOPICS),
 }
 
 
 def most_series(row: Metric, world: World, partitions: int) -> int:
     """The most series of one row in one process. A market lies in one commune, and a commune in one province."""
-    sizes = {**ONE, **FIXED, "partition": partitions, "commune": len(world.places), "market": len(world.markets)}
+    kinds = len(ACTIONS if row.name == "quetma_active_interventions" else KINDS)
+    places = {"commune": len(world.places), "market": len(world.markets)}
+    sizes = {**ONE, **FIXED, **places, "kind": kinds, "partition": partitions}
     number = 1
     for label in row.labels:
         if label == "commune" and "market" in row.labels:
