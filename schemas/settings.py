@@ -6,8 +6,9 @@ In: environment variables with the prefix ``QUETMA_`` (nested with ``__``). Out:
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -142,9 +143,14 @@ def load_settings(**kafka: str) -> Settings:
         return Settings(kafka=kafka) if kafka else Settings()  # type: ignore[arg-type]  # validated into KafkaSettings
     except ValidationError as error:
         wrong = "; ".join(
-            f"QUETMA_{'__'.join(str(part) for part in item['loc']).upper()}={item['input']!r}: {item['msg']}"
+            f"QUETMA_{'__'.join(str(part) for part in item['loc']).upper()}={_shown(item)}: {item['msg']}"
             for item in error.errors()
         )
-        raise BadInputError("settings", wrong, "see docs/settings.md for names and ranges") from None
+        raise BadInputError("settings", wrong, "see docs/reference.md for names and ranges") from None
     except SettingsError as error:  # a whole group in one variable, such as QUETMA_KAFKA, that is not JSON
-        raise BadInputError("settings", str(error), "see docs/settings.md for names and ranges") from None
+        raise BadInputError("settings", str(error), "see docs/reference.md for names and ranges") from None
+
+
+def _shown(item: Mapping[str, Any]) -> str:
+    """Return the value that is wrong, unless it is a secret."""
+    return "…" if "token" in item["loc"] else repr(item["input"])

@@ -275,8 +275,9 @@ class StreamWorker:
             await self._accounts.refresh(
                 [state.partition for state in self._states() if is_unsure(state.suspects, self._accounts)]
             )
-            for owner in list(self._owners.values()):
-                await self._run(owner, owner.tick(time.time_ns() // 1_000_000))
+            now = time.time_ns() // 1_000_000
+            # side by side: each waits for three acknowledgements, one after the other
+            await asyncio.gather(*(self._run(owner, owner.tick(now)) for owner in list(self._owners.values())))
 
     async def _close(self, numbers: set[int]) -> None:
         closed = numbers & set(self._owners)

@@ -120,3 +120,11 @@ def test_an_empty_token_is_none_and_a_short_one_is_refused(monkeypatch: pytest.M
     assert token is not None
     assert token.get_secret_value() == "long-enough-0123"
     assert "long-enough" not in repr(load_settings())
+
+
+def test_a_wrong_token_is_not_printed(monkeypatch):
+    monkeypatch.setenv("QUETMA_SERVE__TOKEN", "too-short")
+    with pytest.raises(BadInputError) as refused:
+        load_settings()
+    assert "QUETMA_SERVE__TOKEN" in str(refused.value)
+    assert "too-short" not in str(refused.value)
