@@ -264,18 +264,24 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
     assert nothing_left(tmp_path)
 
 
+def workers() -> list[psutil.Process]:
+    """The workers of this process; children of tests before, which may have ended and not been waited for, are none."""
+    alive = [one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE]
+    return [one for one in alive if "producers.files.worker" in one.cmdline()]
+
+
 def test_a_killed_worker_is_an_error_and_leaves_nothing(tmp_path):
     killed = []
 
     def kill(_days: int, _payments: int) -> None:
         if not killed:
-            killed.append(next(one for one in psutil.Process().children() if "producers.files.worker" in one.cmdline()))
+            killed.append(workers()[0])
             killed[0].kill()
 
     with pytest.raises(QuetmaError, match="killed by signal 9"):
         write_run(order(500), tmp_path / "run", jobs=2, tell=kill)
     assert nothing_left(tmp_path)
-    assert not [one for one in psutil.Process().children() if "producers.files.worker" in one.cmdline()]
+    assert not workers()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 130), (signal.SIGKILL, -9)])
