@@ -62,7 +62,7 @@ Party = Literal["producer", "stream", "serve", "verify", "operator"]
 PARTIES: Final[dict[Party, str]] = {
     "producer": "`quetma produce`: simulates, sends payments, and counts what Kafka acknowledged",
     "stream": "`quetma stream`: workers that check and fold payments, and keep their state in Kafka",
-    "serve": "`quetma serve`: the exporter for Prometheus",
+    "serve": "`quetma serve`: the exporter for Prometheus, the live page and its orders",
     "verify": "`quetma verify`: the ledger against the aggregates",
     "operator": "`quetma interventions`: what somebody tells a running scenario to do",
 }
@@ -123,7 +123,7 @@ TOPICS: tuple[Topic, ...] = (
         (Payment,),
         "every payment, cash included",
         senders=("producer",),
-        receivers=("producer", "stream"),
+        receivers=("producer", "stream", "serve"),
         headers=(PaymentHeaders, CloudEventHeaders),
     ),
     Topic(
@@ -149,7 +149,7 @@ TOPICS: tuple[Topic, ...] = (
         (Cell,),
         "markets and commune sectors of each run",
         senders=("producer",),
-        receivers=("stream",),
+        receivers=("stream", "serve"),
     ),
     Topic(
         QR_CODES,
@@ -160,7 +160,7 @@ TOPICS: tuple[Topic, ...] = (
         (QrCode,),
         "the codes that stalls and bills show",
         senders=("producer",),
-        receivers=(),
+        receivers=("serve",),
     ),
     Topic(
         ACCOUNTS,
@@ -226,8 +226,8 @@ TOPICS: tuple[Topic, ...] = (
         None,
         (InterventionOrder, PaceOrder, InterventionApplied, RunPosition),
         "what running scenarios are told to do, and what their producers made of it",
-        senders=("producer", "operator"),
-        receivers=("producer", "operator"),
+        senders=("producer", "operator", "serve"),
+        receivers=("producer", "operator", "serve"),
     ),
     Topic(
         ADOPTION_COMMUNE,
