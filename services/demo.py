@@ -29,6 +29,8 @@ READY_SECONDS = 60.0
 DRAIN_SECONDS = 20.0
 """How long nothing may move before the reconciliation counts as final."""
 WATCH_SECONDS = 0.5
+EXPORTER_LOOKS = 4
+"""Every how many looks the exporter is scraped too while payments flow: its answer is long, and costs both sides."""
 MAX_RESTARTS = 5
 MAX_LAG = 250_000
 APPLIED = "quetma_applied_payments_total"
@@ -113,6 +115,7 @@ class Demo:
         self._applied = 0.0
         self.stop = asyncio.Event()
         self.snapshot = Snapshot()
+        self._looks = 0
 
     async def run(self, show: Show) -> DemoResult:
         """Run until the producer ends or `stop` is set; ``show`` gets a snapshot twice a second.
@@ -213,8 +216,12 @@ class Demo:
                     raise _ended(child)
                 child.restart()
         points = self.endpoints
-        ports = (points.producer, points.stream, points.exporter)
-        producer, stream, exporter = await asyncio.gather(*(scrape(points.url(port)) for port in ports))
+        self._looks += 1
+        ports = [points.producer, points.stream]
+        if phase != "paying" or self._looks % EXPORTER_LOOKS == 0:
+            ports.append(points.exporter)
+        producer, stream, *rest = await asyncio.gather(*(scrape(points.url(port)) for port in ports))
+        (exporter,) = rest or (None,)
         last, restarts = self.snapshot, sum(child.restarts for child in self._watched)
         self.snapshot = Snapshot(
             # One that does not answer now, or any more, is shown as it was last.

@@ -28,8 +28,8 @@ from services.version import VERSION
 
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  # what one may ask to listen on, and no browser can open
 YOUNG_OBJECTS = 100_000
-"""New objects after which Python looks for cycles among them. A chunk has many thousands of records and no cycles;
-with the usual 700 a tenth of the time went into looking."""
+"""New objects after which Python looks for cycles among them. A fetch has many thousands of records and no cycles;
+with the usual 700 a tenth of the worker's time went into looking."""
 CRASH_LOOP_SECONDS = 10.0
 """A worker that crashes sooner than this is not started anew: it would crash again."""
 
@@ -48,8 +48,7 @@ def stream(*, broker: BrokerOption = None, quiet: QuietOption = False) -> None:
         host = settings.serve.host
         say(f"streaming from {settings.kafka.bootstrap_servers}; metrics on http://{host}:{port}/metrics")
     begun = time.monotonic()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS)
+    _look_less_for_garbage()
     try:
         with tempfile.TemporaryDirectory(prefix="quetma-stream-") as folder:
             worker = StreamWorker(settings, metrics, Path(folder) / "data", partitions)
@@ -60,6 +59,11 @@ def stream(*, broker: BrokerOption = None, quiet: QuietOption = False) -> None:
         crashed = ended.code not in {None, 0} and not told_to_stop
         _start_anew_if(crashed and time.monotonic() - begun > CRASH_LOOP_SECONDS)
         raise
+
+
+def _look_less_for_garbage() -> None:
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
 
 
 def _start_anew_if(crashed: bool) -> None:  # noqa: FBT001  # the caller's condition, spelt out there
@@ -89,6 +93,7 @@ async def _serve(settings: Settings, *, quiet: bool) -> None:
     assert settings.kafka.bootstrap_servers is not None
     await check_reachable(settings.kafka.bootstrap_servers, settings.kafka.connect_timeout_seconds)
     exporter = Exporter(settings)
+    _look_less_for_garbage()
 
     def listening(port: int) -> None:
         if not quiet:

@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import time
-from collections import deque
+from collections import defaultdict, deque
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ class StreamWorker:
         self._durable: dict[int, int] = {}
         self._registry = CellRegistry(servers)
         self._accounts = AccountRegistry(servers)
-        self._flushing = asyncio.Lock()
+        self._flushing: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._started = time.monotonic()
         self._awake_at: float | None = None
         self._settles_at: float | None = None
@@ -224,9 +224,17 @@ class StreamWorker:
             await self._store.follow()
 
     async def _keep_flushing(self) -> None:
+        """Flush all partitions in each interval, one after the other: all at once, folding would wait for them all."""
         while not self.app.should_stop:
-            await asyncio.sleep(self._emit_interval())
-            await self.flush()
+            interval = self._emit_interval()
+            self._settle()
+            owners = list(self._owners.values())
+            turns = (self._flush_after(interval * turn / len(owners), owner) for turn, owner in enumerate(owners))
+            await asyncio.gather(asyncio.sleep(interval), *turns)
+
+    async def _flush_after(self, seconds: float, owner: Owner[Partition]) -> None:
+        await asyncio.sleep(seconds)
+        await self._flush(owner)
 
     def _emit_interval(self) -> float:
         """Return the seconds until the next flush: a worker that is behind had better fold than tell how far it is."""
@@ -267,17 +275,20 @@ class StreamWorker:
         Raises:
             WorkerStalledError: see `_check_awake`.
         """
-        async with self._flushing:
-            if self._settles_at is not None and time.monotonic() > self._settles_at:
-                self._settles_at = None
-                for owner in self._owners.values():
-                    owner.settle()
-            await self._accounts.refresh(
-                [state.partition for state in self._states() if is_unsure(state.suspects, self._accounts)]
-            )
-            now = time.time_ns() // 1_000_000
-            # side by side: each waits for three acknowledgements, one after the other
-            await asyncio.gather(*(self._run(owner, owner.tick(now)) for owner in list(self._owners.values())))
+        self._settle()
+        await asyncio.gather(*map(self._flush, list(self._owners.values())))
+
+    async def _flush(self, owner: Owner[Partition]) -> None:
+        async with self._flushing[owner.number]:
+            if owner.partition is not None and is_unsure(owner.partition.fold.state.suspects, self._accounts):
+                await self._accounts.refresh([owner.number])
+            await self._run(owner, owner.tick(time.time_ns() // 1_000_000))
+
+    def _settle(self) -> None:
+        if self._settles_at is not None and time.monotonic() > self._settles_at:
+            self._settles_at = None
+            for owner in self._owners.values():
+                owner.settle()
 
     async def _close(self, numbers: set[int]) -> None:
         closed = numbers & set(self._owners)

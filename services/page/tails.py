@@ -31,7 +31,9 @@ LOOKED_AT: Final = 64
 """Records looked at in each poll, at most."""
 CODES_AT_BEGIN, CODES_AT_END = 60_000, 15_000
 """Records of a partition of codes that are read: the first, where a run puts up its stalls' codes, and the last."""
-CODES_AT_ONCE: Final = 2000
+CODES_AT_ONCE: Final = 1000
+CODES_SECONDS: Final = 0.25
+"""Time between two reads: codes are many, and reading them all would make the figures wait."""
 FETCH_BYTES: Final = 1 << 16
 
 log = logging.getLogger("quetma.page")
@@ -95,7 +97,7 @@ class Tails:
                 for place in places:
                     if await consumer.position(place) >= CODES_AT_BEGIN:
                         await _skip(consumer, [place], behind=CODES_AT_END)
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(CODES_SECONDS)
 
     @asynccontextmanager
     async def _consumer(self, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
