@@ -1,0 +1,1 @@
+"""Where records come from. In: files, topics, scenarios. Out: `producers.load.parts.Source`s."""
