@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -35,6 +34,7 @@ from services.page.snapshots import Snapshots
 from services.page.tails import Tails
 from services.page.tokens import token_of
 from services.page.view import Health, PageView
+from services.processes import ended
 from services.topic_reader import partitions_of
 from services.version import VERSION
 from services.views import Views
@@ -86,10 +86,7 @@ class Exporter:
                 for task in done - {stopping}:
                     task.result()
             finally:
-                for task in (*tasks, stopping):
-                    task.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await task
+                await ended([*tasks, stopping])
 
     def application(self) -> ASGIApp:
         """Return the HTTP application: our own paths, and the page's."""

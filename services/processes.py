@@ -9,13 +9,16 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
 
 from prometheus_client import CollectorRegistry, start_http_server
 
 from schemas.errors import BadInputError
 
 REPEAT_SECONDS = 30.0
+CANCEL_SECONDS = 1.0
+"""Time that a cancelled task has to end before it is cancelled again."""
 
 
 def serve_metrics(registry: CollectorRegistry, host: str, port: int) -> int:
@@ -38,6 +41,15 @@ async def until_stopped(work: Callable[[asyncio.Event], Awaitable[None]]) -> Non
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await work(stop)
+
+
+async def ended(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they have ended: aiokafka takes a cancellation for one of its own, now and then."""
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=CANCEL_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Seldom(logging.Filter):
