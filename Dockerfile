@@ -24,6 +24,6 @@ ENV PATH=/opt/quetma/bin:$PATH HOME=/var/lib/quetma PYTHONUNBUFFERED=1 PYTHONDON
 WORKDIR /var/lib/quetma
 USER 10001:10001
 # /metrics of serve, produce and stream
-EXPOSE 9700 9701 9702
+EXPOSE 9700 9701 9702 9703
 ENTRYPOINT ["quetma"]
 CMD ["--help"]

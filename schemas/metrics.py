@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 Kind = Literal["counter", "gauge", "histogram"]
-Process = Literal["producer", "stream", "serve"]
+Process = Literal["producer", "stream", "serve", "load"]
 LATENCY_BUCKETS = (
     0.01,
     0.025,
@@ -35,6 +35,10 @@ LATENCY_BUCKETS = (
     30,
 )
 """Upper bounds in seconds; dense around the objective of half a second."""
+
+MAX_LOAD_ERROR_KINDS = 32
+"""Kinds of failure that a load tells apart: statuses of HTTP, errors of Kafka. `OTHER_ERRORS` is one of them."""
+OTHER_ERRORS = "other"
 
 SERIES_BUDGET = 5_000
 """Series that all processes together may export of the largest scenario: a small Prometheus keeps a hundred times as
@@ -59,7 +63,7 @@ class Metric:
         return {"counter": f"{self.name}_total", "histogram": f"{self.name}_bucket"}.get(self.kind, self.name)
 
 
-ALL: tuple[Process, ...] = ("producer", "stream", "serve")
+ALL: tuple[Process, ...] = ("producer", "stream", "serve", "load")
 
 METRICS: tuple[Metric, ...] = (
     # adoption, from the compacted topics
@@ -447,6 +451,49 @@ METRICS: tuple[Metric, ...] = (
     Metric("quetma_chunk_seconds", "histogram", (), ("stream",), "time to fold one chunk"),
     Metric("quetma_recovery_seconds", "gauge", (), ("stream",), "time that the last recovery took"),
     Metric("quetma_recovered_records", "gauge", (), ("stream",), "changelog records that the last recovery read"),
+    # load: `quetma load` and `quetma replay`
+    Metric(
+        "quetma_load_asked_records_per_second",
+        "gauge",
+        (),
+        ("load",),
+        "records asked for in the last whole second: by the profile, or by the records' own times",
+        collected=True,
+    ),
+    Metric("quetma_load_due_records", "counter", (), ("load",), "records that have fallen due", collected=True),
+    Metric("quetma_load_sent_records", "counter", (), ("load",), "records handed to the client", collected=True),
+    Metric(
+        "quetma_load_answered_records",
+        "counter",
+        (),
+        ("load",),
+        "records that the target acknowledged, or answered well",
+        collected=True,
+    ),
+    Metric(
+        "quetma_load_failed_records",
+        "counter",
+        ("error",),
+        ("load",),
+        "records that failed, by kind of error; kinds beyond 32 are `other`",
+        collected=True,
+    ),
+    Metric(
+        "quetma_load_pacing_seconds",
+        "histogram",
+        (),
+        ("load",),
+        "time between when a record was due and when it was sent",
+        collected=True,
+    ),
+    Metric(
+        "quetma_load_ack_seconds",
+        "histogram",
+        (),
+        ("load",),
+        "from when a record was due to its acknowledgement or good answer",
+        collected=True,
+    ),
     # everywhere
     Metric(
         "quetma_start_time_seconds", "gauge", ("process",), ALL, "when the process began, or began anew, Unix seconds"
@@ -457,11 +504,18 @@ METRICS: tuple[Metric, ...] = (
 BUCKETS = {
     "quetma_event_to_metric_seconds": LATENCY_BUCKETS,
     "quetma_ack_seconds": LATENCY_BUCKETS,
+    "quetma_load_pacing_seconds": (0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
+    "quetma_load_ack_seconds": (0.001, 0.0025, 0.005, *LATENCY_BUCKETS, 60),
     "quetma_chunk_seconds": (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
     "quetma_chunk_records": (1, 10, 100, 500, 1000, 2000, 4000, 8000, 16000, 32000),
 }
 
 
+_FAMILIES: dict[Kind, Any] = {
+    "counter": CounterMetricFamily,
+    "gauge": GaugeMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
 _COLLECTED = {row.name: row for row in METRICS if row.collected}
 
 
@@ -505,8 +559,7 @@ def _rows_of(process: Process) -> Iterable[Metric]:
 def family(name: str) -> Any:
     """Return the family of a collected row, without samples."""
     row = _COLLECTED[name]
-    kind = CounterMetricFamily if row.kind == "counter" else GaugeMetricFamily
-    return kind(row.name, row.meaning, labels=row.labels)
+    return _FAMILIES[row.kind](row.name, row.meaning, labels=row.labels)
 
 
 def families(names: Iterable[str]) -> list[Any]:

@@ -97,6 +97,12 @@ class StreamSettings(_Group):
     metrics_port: Port = Field(default=9702, description="the worker's /metrics")
 
 
+class LoadSettings(_Group):
+    """What `quetma load` and `quetma replay` show while they run."""
+
+    metrics_port: Port = Field(default=9703, description="the load test's /metrics")
+
+
 class ServeSettings(_Group):
     """What the exporter shows, and where."""
 
@@ -127,6 +133,7 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     producer: ProducerSettings = ProducerSettings()
     stream: StreamSettings = StreamSettings()
+    load: LoadSettings = LoadSettings()
     serve: ServeSettings = ServeSettings()
 
 

@@ -1,4 +1,5 @@
-"""JSON Schemas (2020-12) of what travels on the topics, from the pydantic models of `schemas.topics.TOPICS`.
+"""JSON Schemas (2020-12) of what travels on the topics, from the pydantic models of `schemas.topics.TOPICS`, and of the
+documents that commands print for machines.
 
 In: models, topics, or their names. Out: JSON Schema documents, each complete in itself; the schema of a topic's keys.
 """
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from schemas.errors import BadInputError
+from schemas.load_report import LoadReport
 from schemas.topics import KEY_OR, TOPICS, Topic
 from schemas.types import Contract
 
@@ -45,6 +47,11 @@ def header_models() -> list[Model]:
     return _once(model for topic in TOPICS for model in topic.headers)
 
 
+def printed_models() -> list[Model]:
+    """Return the models of what commands print as one document."""
+    return [LoadReport]
+
+
 def definitions(models: Iterable[Model], ref_template: str = HERE) -> Json:
     """Return the schemas of models and of what they are made of, by name."""
     listed: list[tuple[type[BaseModel], Any]] = [(model, "validation") for model in models]
@@ -68,7 +75,7 @@ def models_named(names: Iterable[str]) -> list[Model]:
     Raises:
         BadInputError: for a name that is neither, or a topic whose values have no schema.
     """
-    models = {model.__name__: [model] for model in [*value_models(), *header_models()]}
+    models = {model.__name__: [model] for model in [*value_models(), *header_models(), *printed_models()]}
     known = models | {topic.name: list(topic.schemas) for topic in TOPICS if topic.schemas}
     found = list[Model]()
     for name in names:

@@ -14,7 +14,7 @@ import typer
 
 from schemas.errors import BadInputError
 from services.asyncapi import asyncapi_document
-from services.json_schemas import Json, document_of, header_models, models_named, value_models
+from services.json_schemas import Json, document_of, header_models, models_named, printed_models, value_models
 from services.options import settings_for
 
 
@@ -47,7 +47,7 @@ def text_of(document: Json) -> str:
 
 def _files(names: list[str] | None, *, asyncapi: bool) -> dict[str, Json]:
     """Return what is to be written, by place: what is named, or the AsyncAPI document, or everything."""
-    models = models_named(names) if names else [*value_models(), *header_models()]
+    models = models_named(names) if names else [*value_models(), *header_models(), *printed_models()]
     schemas = {} if asyncapi else {f"schemas/{model.__name__}.json": document_of([model]) for model in models}
     return schemas if names else {**schemas, "asyncapi.json": _asyncapi()}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schemas.events import METHODS, SECTORS, STATUSES, DeadLetterReason
-from schemas.metrics import BUCKETS, METRICS, Metric, Process
+from schemas.metrics import BUCKETS, MAX_LOAD_ERROR_KINDS, METRICS, Metric, Process
 from schemas.scenario.actions import ACTIONS
 from schemas.topics import ADOPTION_COMMUNE, ADOPTION_MARKET, ALERTS, DEAD_LETTERS, LEDGER
 from services.fraud_view import KINDS
@@ -26,6 +26,7 @@ FIXED = {
     "status": len(STATUSES),
     "reason": len(DeadLetterReason),
     "topic": len(TOPICS),
+    "error": MAX_LOAD_ERROR_KINDS,
 }
 
 
@@ -40,7 +41,8 @@ def most_series(row: Metric, world: World, partitions: int) -> int:
             continue
         number *= sizes[label]
     if row.kind == "histogram":
-        return number * (len(BUCKETS[row.name]) + 4)  # +Inf, sum, count, and when it was created
+        # +Inf, sum, count, and when it was created
+        return number * (len(BUCKETS[row.name]) + (3 if row.collected else 4))
     return number * 2 if row.kind == "counter" and not row.collected else number  # the client says when too
 
 

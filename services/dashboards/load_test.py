@@ -120,10 +120,78 @@ ANSWERS = Section(
     ),
 )
 
+LOAD = Section(
+    "A load of any target: quetma load and quetma replay",
+    (
+        stat(
+            "Asked of the target",
+            "Records that the profile, or the records' own times, asked for in the last second.",
+            "cps",
+            ("sum(quetma_load_asked_records_per_second)", ""),
+            width=6,
+        ),
+        stat(
+            "Answered by the target",
+            "Records per second that the target acknowledged, or answered well, over the last minute.",
+            "cps",
+            ("sum(rate(quetma_load_answered_records_total[1m]))", ""),
+            width=6,
+        ),
+        stat(
+            "Due and not sent",
+            "Records that have fallen due and could not be sent yet. Their wait counts as latency.",
+            "short",
+            ("sum(quetma_load_due_records_total) - sum(quetma_load_sent_records_total)", ""),
+            width=6,
+            decimals=0,
+        ),
+        stat(
+            "Failed records",
+            "Records that the target refused, or did not answer in time, since the load began.",
+            "short",
+            ("sum(quetma_load_failed_records_total) or vector(0)", ""),
+            width=6,
+            decimals=0,
+            alarm=("above", 1),
+        ),
+        lines(
+            "Due, sent and answered",
+            "Records per second that fell due, that were sent, and that the target answered well.",
+            "cps",
+            (f"sum(rate(quetma_load_due_records_total{RATE}))", "due"),
+            (f"sum(rate(quetma_load_sent_records_total{RATE}))", "sent"),
+            (f"sum(rate(quetma_load_answered_records_total{RATE}))", "answered"),
+            width=12,
+        ),
+        lines(
+            "Failures by kind",
+            "Records per second that failed, by kind of error.",
+            "cps",
+            (f"sum by (error) (rate(quetma_load_failed_records_total{RATE}))", "{{error}}"),
+            width=12,
+        ),
+        lines(
+            "From due to sent",
+            "Error of the pace: time between when a record was due and when it was sent. If it grows, the report says "
+            "whether the tool or the target was the limit.",
+            "s",
+            *quantiles("quetma_load_pacing_seconds"),
+            width=12,
+        ),
+        lines(
+            "From due to answer",
+            "Time from when a record was due to its acknowledgement or answer, waits before sending included.",
+            "s",
+            *quantiles("quetma_load_ack_seconds"),
+            width=12,
+        ),
+    ),
+)
+
 DASHBOARD = Dashboard(
     "load-test",
     "Load test",
     "Whether the pace is what was asked for, and how the broker and the stream take it.",
     (),
-    (PACE, ANSWERS),
+    (PACE, ANSWERS, LOAD),
 )

@@ -16,6 +16,7 @@ from producers.scenario_files import load_scenario
 from producers.simulation.world import build_world
 from schemas.metrics import METRICS, SERIES_BUDGET
 from tests.contract.systems import Systems
+from tests.loading import loading
 from tests.monitoring_tools import VariableQuery, dashboard_queries, load_dashboard, substituted, variable_queries
 from tests.prometheus import Prometheus
 from tests.rule_files import MONITORING, alerts, records
@@ -27,7 +28,7 @@ from tests.tools import require_tool
 pytestmark = [pytest.mark.broker, on("embedded")]
 
 DASHBOARDS = sorted((MONITORING / "dashboards").glob("*.json"))
-PROCESSES = {"serve": "serve", "stream": "stream", "producer": "produce"}
+PROCESSES = {"serve": "serve", "stream": "stream", "producer": "produce", "load": "load"}
 """Jobs, and whose port they read."""
 SCRAPES = 24
 DAYS_BEFORE = 7
@@ -45,7 +46,8 @@ def producing(systems: Systems) -> Iterator[System]:
     assert done.returncode == 0, done.stderr
     producer = system.start("produce", *RUN, "--rate", "2000", QUETMA_PRODUCER__MAX_LAG="100000")
     system.until(lambda: system.metrics("produce").total("quetma_acked_payments_total") > 0, [producer])
-    yield system
+    with loading() as system.ports["load"]:
+        yield system
     producer.ask_to_stop()
     finished(producer)
 

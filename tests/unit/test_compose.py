@@ -171,7 +171,9 @@ class TestManyWorkers:
 
     def test_prometheus_looks_for_them_as_often_as_it_reads_them(self) -> None:
         interval = PROMETHEUS["global"]["scrape_interval"]
-        assert {SCRAPED[name]["dns_sd_configs"][0]["refresh_interval"] for name in ("stream", "producer")} == {interval}
+        assert {SCRAPED[name]["dns_sd_configs"][0]["refresh_interval"] for name in ("stream", "producer", "load")} == {
+            interval
+        }
 
     def test_one_exporter_is_read_by_its_name(self) -> None:
         assert SCRAPED["serve"]["static_configs"] == [{"targets": [f"serve:{Settings().serve.port}"]}]

@@ -227,17 +227,23 @@ class TestPrometheus:
     def test_it_reads_every_process_at_the_port_it_listens_on(self) -> None:
         settings = Settings()
         jobs = {job["job_name"]: job for job in _yaml(PROMETHEUS)["scrape_configs"]}
-        assert set(jobs) == {"prometheus", "serve", "stream", "producer"}
+        assert set(jobs) == {"prometheus", "serve", "stream", "producer", "load"}
         assert jobs["serve"]["static_configs"] == [{"targets": [f"serve:{settings.serve.port}"]}]
         for name, port in (
             ("stream", settings.stream.metrics_port),
             ("producer", settings.producer.metrics_port),
+            ("load", settings.load.metrics_port),
         ):
             (lookup,) = jobs[name]["dns_sd_configs"]  # one address per container of a scaled service
             assert (lookup["names"], lookup["type"], lookup["port"]) == ([name], "A", port)
 
     def test_it_reads_nothing_that_nobody_exports(self) -> None:
-        assert {process for row in METRICS for process in row.processes} == {"producer", "stream", "serve"}
+        assert {process for row in METRICS for process in row.processes} == {
+            "producer",
+            "stream",
+            "serve",
+            "load",
+        }
 
 
 class TestGrafana:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from producers.load.outcomes import Recorder
 from producers.model_metrics import ModelMetrics
 from producers.scenario_files import load_scenario, scenario_names
 from producers.simulation.adoption import AdoptionModel
 from producers.simulation.world import World, build_world
 from schemas.events import METHODS, SECTORS
-from schemas.metrics import METRICS, SERIES_BUDGET, Metric, Metrics
+from schemas.metrics import MAX_LOAD_ERROR_KINDS, METRICS, SERIES_BUDGET, Metric, Metrics, Process
 from schemas.topics import ADOPTION_COMMUNE, ADOPTION_MARKET, LEDGER
 from services.views import Views
 from streams.counts import PartitionCounts
@@ -105,8 +107,20 @@ def test_the_producer_and_the_worker_too(largest: World) -> None:
                 assert found[row.name] == most_series(row, largest, PARTITIONS), row.name
 
 
+def test_a_load_with_more_kinds_of_errors_than_it_may_tell_too(largest: World) -> None:
+    registry = CollectorRegistry()
+    recorder = Recorder(lambda _: None, Metrics("load", registry, "1.2.3"))
+    for number in range(2 * MAX_LOAD_ERROR_KINDS):
+        recorder.failed(np.zeros(1), 0.5, f"http {400 + number}")
+    found = series_of(generate_latest(registry).decode())
+    for row in METRICS:
+        if "load" in row.processes and row.collected:
+            assert found[row.name] == most_series(row, largest, PARTITIONS), row.name
+    assert sum(recorder.errors.values()) == 2 * MAX_LOAD_ERROR_KINDS
+
+
 def test_all_together_keep_the_budget(largest: World) -> None:
-    together = sum(most_series_of(process, largest, PARTITIONS) for process in ("producer", "stream", "serve"))
+    together = sum(most_series_of(process, largest, PARTITIONS) for process in get_args(Process))
     assert SERIES_BUDGET / 2 < together <= SERIES_BUDGET
 
 

@@ -1,0 +1,103 @@
+"""Durations of very many records, kept as HdrHistogram keeps them and as cheap to record as numpy can.
+
+In: arrays of durations in seconds. Out: quantiles, and an `HdrHistogram`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from hdrh.histogram import HdrHistogram
+
+Floats = npt.NDArray[np.float64]
+
+DIGITS: Final = 3
+LOWEST_US: Final = 1
+HIGHEST_US: Final = 24 * 3600 * 1_000_000
+"""Durations above a day count as a day."""
+_HALF_BITS: Final = 10
+_HALF: Final = 1 << _HALF_BITS
+"""Half of a bucket's slots, as HdrHistogram has them for three digits."""
+_MASK: Final = 2 * _HALF - 1
+
+
+def empty() -> HdrHistogram:
+    """Return a histogram of microseconds with nothing in it."""
+    return HdrHistogram(LOWEST_US, HIGHEST_US, DIGITS)
+
+
+SLOTS: Final = int(empty().counts_len)
+
+
+def slots_of(micros: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the slot of each value, as HdrHistogram counts them. Values are from 0 to `HIGHEST_US`."""
+    bits = np.frexp((micros | _MASK).astype(np.float64))[1].astype(np.int64)  # exact below 2**53
+    bucket = bits - (_HALF_BITS + 1)
+    slots: npt.NDArray[np.int64] = (bucket << _HALF_BITS) + (micros >> bucket)
+    return slots
+
+
+def _highest_values() -> npt.NDArray[np.int64]:
+    """Return the highest value of each slot, which is what HdrHistogram says of a quantile in it."""
+    slots = np.arange(SLOTS, dtype=np.int64)
+    bucket = np.maximum((slots >> _HALF_BITS) - 1, 0)
+    within = slots - (bucket << _HALF_BITS)
+    highest: npt.NDArray[np.int64] = ((within + 1) << bucket) - 1
+    return highest
+
+
+HIGHEST_OF_SLOT: Final = _highest_values()
+
+
+class Durations:
+    """Counts by slot. `add` takes microseconds of time for a thousand durations."""
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(SLOTS, np.int64)
+        self.seconds = 0.0
+        """Sum of all durations."""
+        self._mark = self.counts.copy()
+
+    def add(self, seconds: Floats) -> None:
+        """Record durations in seconds; what is below 0 counts as 0."""
+        micros = np.rint(seconds * 1e6)
+        np.clip(micros, 0, HIGHEST_US, out=micros)
+        np.add.at(self.counts, slots_of(micros.astype(np.int64)), 1)
+        self.seconds += float(micros.sum()) / 1e6
+
+    def since_mark(self, percentiles: Sequence[float]) -> list[float | None]:
+        """Return percentiles, in ms, of what was added since this was called last."""
+        new = self.counts - self._mark
+        self._mark = self.counts.copy()
+        return percentiles_ms(new, percentiles)
+
+    def histogram(self) -> HdrHistogram:
+        """Return the same as an HdrHistogram."""
+        histogram = empty()
+        for slot in np.flatnonzero(self.counts):
+            histogram.record_value(histogram.get_value_from_index(int(slot)), int(self.counts[slot]))
+        return histogram
+
+
+def percentiles_ms(counts: npt.NDArray[np.int64], percentiles: Sequence[float]) -> list[float | None]:
+    """Return percentiles of counts by slot, by HdrHistogram's own rule, in ms; None where there are none."""
+    running = np.cumsum(counts)
+    total = int(running[-1])
+    if total == 0:
+        return [None] * len(percentiles)
+    wanted = [max(int(percentile * total / 100 + 0.5), 1) for percentile in percentiles]
+    return [float(micros) / 1000 for micros in HIGHEST_OF_SLOT[np.searchsorted(running, wanted)]]
+
+
+def encoded(histogram: HdrHistogram) -> str:
+    """Return a histogram as text: HdrHistogram V2, compressed, base64."""
+    text: Any = histogram.encode()
+    return text.decode("ascii") if isinstance(text, bytes) else str(text)
+
+
+def decoded(text: str) -> HdrHistogram:
+    """Return the histogram of a text."""
+    return HdrHistogram.decode(text)
