@@ -131,8 +131,7 @@ def test_language_and_theme_switch_and_are_remembered(new_page: NewPage) -> None
     expect(page.locator("#balance-title")).to_have_text("Reconciliation")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("language", "theme"), [("en", "light"), ("vi", "dark")])
 def test_axe_finds_nothing_and_a_phone_does_not_scroll_sideways(new_page: NewPage, language: str, theme: str) -> None:
     page = filled(new_page(language=LANGUAGES[language], theme=theme))
     assert violations(page) == []

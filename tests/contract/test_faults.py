@@ -36,7 +36,11 @@ QUARTER = ("--shard", "3/4")
 """Of the province: a day of all of it takes seconds to simulate."""
 
 
-@any_store
+@pytest.mark.parametrize(
+    ("broker_kind", "store"),
+    [("embedded", "memory"), ("kafka", "memory"), ("kafka", "rocksdb")],
+    indirect=["broker_kind"],
+)
 def test_killed_worker_goes_on_exactly(system: System, store: str) -> None:
     seen = before = system.processed()
     run = f"killed-{store}"

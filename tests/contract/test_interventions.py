@@ -110,6 +110,7 @@ def test_what_was_ordered_of_a_run_makes_the_same_payments_again(system: System,
     assert verdict["payments"]["ledger"] == len(found[PAYMENTS])
 
 
+@on("embedded")
 def test_a_run_stands_still_goes_on_and_changes_its_speed(system: System) -> None:
     run = "paced"
     producer = system.produce(run, "--shard", SHARD, "--speed", "4000")
@@ -184,6 +185,7 @@ def test_an_order_may_stand_in_a_file_and_names_are_taken_once(system: System, t
     assert "waiting" in shown.stdout
 
 
+@on("kafka")
 def test_shards_agree_on_a_start_that_is_some_days_ahead(system: System, tmp_path: Path) -> None:
     scenario = tmp_path / "small.toml"
     scenario.write_text(SMALL, encoding="utf-8")

@@ -28,7 +28,7 @@ from tests.system import System, on
 pytestmark = [pytest.mark.broker, on("embedded")]
 
 TOKEN = "a-token-for-tests-0123"
-SECONDS = 40
+SECONDS = 15
 """That schemathesis may take."""
 
 

@@ -18,9 +18,9 @@ from schemas.topics import ALERTS, DEAD_LETTERS, PAYMENTS, STATE_CHANGELOG, TOPI
 from schemas.types import Contract
 from services.topic_reader import read_all
 from tests.contract.systems import FirstRun
-from tests.system import System
+from tests.system import System, on
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, on("embedded")]  # that both brokers have the same is tested elsewhere
 
 RUN = "schemas"
 MOST = 2000
