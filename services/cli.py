@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "verify": "services.verify_commands:verify",
     "broker": "services.broker_commands:broker",
     "chaos": "services.chaos_commands:chaos",
+    "record": "services.record_commands:record",
     "bench": "services.bench_commands:bench",
     "qr": "services.qr_commands:app",
     "topics": "services.topic_commands:app",

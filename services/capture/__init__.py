@@ -1,0 +1,1 @@
+"""Raw captures of topics: `quetma record`."""
