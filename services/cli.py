@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "schema": "services.schema_commands:schema",
     "interventions": "services.intervention_commands:app",
     "scenario": "services.scenario_commands:app",
+    "replay": "services.replay_commands:replay",
     "report": "services.report_commands:app",
 }
 """Each command and where it is: a function, or a group of commands."""

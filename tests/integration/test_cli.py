@@ -41,6 +41,8 @@ WRONG = {
     "demo --for soon": "--for 'soon'",
     "demo atlantis": "an-giang",
     "produce --shard 3/2 --broker 127.0.0.1:9": "--shard '3/2'",
+    "replay none.csv": "none.csv: no such file",
+    "replay pyproject.toml --speed fast": "--speed fast",
     "verify --broker nonsense": "nonsense",
     "demo --nonsense": "--nonsense",
 }

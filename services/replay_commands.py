@@ -1,0 +1,200 @@
+"""`quetma replay`: records that others have made, sent again, at their own pace, a multiple of it, or a rate.
+
+In: arguments; a capture, a file of anyone's, a topic. Out: records at a target, and the report of it.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from producers.load.sources.opened import Opened, open_source
+from producers.load.sources.ordering import DEFAULT_BUFFER
+from producers.load.targets.stamped import StampedTarget
+from producers.load.transforms.replaying import Changes, replayed
+from schemas.errors import BadInputError
+from services.load_options import (
+    ConnectTimeoutOption,
+    MaxConnectionsOption,
+    RetriesOption,
+    SecretOption,
+    TimeoutOption,
+)
+from services.options import BrokerOption, ForOption, JsonOption, QuietOption, settings_for
+from services.output import seconds_of
+from services.processes import set_up_logging
+from services.replay_options import (
+    CommuneOption,
+    FromOption,
+    FromTimeOption,
+    KeyColumnOption,
+    KeyFilterOption,
+    LoopOption,
+    MappingOption,
+    Pace,
+    PartitionsOption,
+    ReplayedArgument,
+    ReplayRateOption,
+    ReplaySpeedOption,
+    RewriteOption,
+    SectorOption,
+    SortBufferOption,
+    TimeColumnOption,
+    TimeFormatOption,
+    TimestampsOption,
+    TimeUnitOption,
+    TimeZoneOption,
+    TopicFilterOption,
+    ToTimeOption,
+    ValueColumnOption,
+    VerbatimOption,
+    changes_of,
+    filters_of,
+    mapping_of,
+    pace_of,
+)
+
+if TYPE_CHECKING:
+    from producers.load.clock import Clock
+
+    from producers.load.parts import Arrivals, Target
+
+
+def replay(
+    source: ReplayedArgument,
+    *,
+    from_: FromOption = None,
+    time_column: TimeColumnOption = None,
+    time_unit: TimeUnitOption = None,
+    time_format: TimeFormatOption = None,
+    time_zone: TimeZoneOption = None,
+    key_column: KeyColumnOption = None,
+    value_column: ValueColumnOption = None,
+    mapping: MappingOption = None,
+    speed: ReplaySpeedOption = None,
+    rate: ReplayRateOption = None,
+    timestamps: TimestampsOption = None,
+    rewrite: RewriteOption = None,
+    partitions: PartitionsOption = "keep",
+    loop: LoopOption = "1",
+    verbatim: VerbatimOption = False,
+    from_time: FromTimeOption = None,
+    to_time: ToTimeOption = None,
+    key: KeyFilterOption = None,
+    commune: CommuneOption = None,
+    sector: SectorOption = None,
+    topic: TopicFilterOption = None,
+    sort_buffer: SortBufferOption = DEFAULT_BUFFER,
+    broker: BrokerOption = None,
+    to_topic: Annotated[
+        str | None, typer.Option(metavar="TOPIC", help="Takes all records; each goes to its own topic's if left out.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="URL", help="POST each record's value there, instead of Kafka.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Load a URL that is not on this machine.")] = False,
+    max_connections: MaxConnectionsOption = 64,
+    timeout: TimeoutOption = "30s",
+    connect_timeout: ConnectTimeoutOption = "5s",
+    retries: RetriesOption = 0,
+    hmac_secret_env: SecretOption = None,
+    for_: ForOption = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Records at most.")] = None,
+    fail_if: Annotated[
+        list[str] | None, typer.Option(metavar="THRESHOLD", help="End with 1 if p99_ack_ms>50, rate<0.99, errors>0 …")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write the report as a page.")] = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Send what was recorded, or anyone's file or topic, again: keys, headers, timestamps and pace as they were."""
+    # Loaded here: the reference and the help need not wait for what draws reports.
+    from producers.load.dispatch import Limits  # noqa: PLC0415
+    from producers.load.targets.signing import secret_from  # noqa: PLC0415
+    from producers.load.targets.webhook import WebhookSettings  # noqa: PLC0415
+    from producers.load.thresholds import parse_threshold  # noqa: PLC0415
+    from schemas.load_report import LoadDescription  # noqa: PLC0415
+
+    from services.load_session import Session, Telling, carry_out, target_of  # noqa: PLC0415
+
+    set_up_logging(quiet=quiet)
+    pace = pace_of(speed, rate)
+    telling = Telling([parse_threshold(text) for text in fail_if or ()], report, json=json, quiet=quiet)
+    seconds = seconds_of(for_, "--for")
+    filters = filters_of(
+        from_time=from_time,
+        to_time=to_time,
+        keys=key or (),
+        communes=commune or (),
+        sectors=sector or (),
+        topics=topic or (),
+    )
+    columns = mapping_of(
+        mapping,
+        time_column=time_column,
+        time_unit=time_unit,
+        time_format=time_format,
+        time_zone=time_zone,
+        key_column=key_column,
+        value_column=value_column,
+    )
+    opened = open_source(source, servers=from_, mapping=columns)
+    changes = changes_of(
+        pace=pace,
+        timed=opened.timed,
+        timestamps=timestamps,
+        rewrite=rewrite or (),
+        partitions=partitions,
+        loop=loop,
+        verbatim=verbatim,
+        sort_buffer=sort_buffer,
+        filters=filters,
+    )
+    if to is not None and to_topic is not None:
+        raise BadInputError("arguments", f"--to {to} and --to-topic {to_topic}", "give one of them")
+    settings = settings_for(broker, need_broker=to is None)
+    webhook = WebhookSettings(
+        connections=max_connections,
+        connect_seconds=seconds_of(connect_timeout, "--connect-timeout") or 0.0,
+        total_seconds=seconds_of(timeout, "--timeout") or 0.0,
+        retries=retries,
+        secret=secret_from(hmac_secret_env),
+    )
+    place, target = target_of(to, to_topic, settings, yes=yes, webhook=webhook)
+    options: dict[str, str | int | float | bool | None]
+    options = {"timestamps": changes.timestamps, "partitions": changes.partitions, "loop": loop, "verbatim": verbatim}
+    session = Session(
+        replayed(opened, changes, wall_clock),
+        lambda clock: _arrivals(pace, clock),
+        target,
+        Limits(seconds or float("inf"), count or float("inf")),
+        LoadDescription(
+            source=opened.description(), target=place, pace=pace.kind, asked=pace.in_words(), options=options
+        ),
+        stamped=lambda target: stamped(target, changes, opened),
+    )
+    carry_out(session, settings, telling)
+
+
+def wall_clock() -> int:
+    """Return what time it is, UTC epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def stamped(target: Target, changes: Changes, opened: Opened) -> Target:
+    """Return what the target looks like to those who send: one that stamps records where they are to be of now."""
+    if changes.timestamps != "now":
+        return target
+    return StampedTarget(target, changes.fields, wall_clock, opened.places)
+
+
+def _arrivals(pace: Pace, clock: Clock) -> Arrivals:
+    from producers.load.arrivals import MaxArrivals, RateArrivals, SpeedArrivals  # noqa: PLC0415
+    from producers.load.profiles import constant  # noqa: PLC0415
+
+    if pace.rate is not None:
+        return RateArrivals(constant(pace.rate))
+    return MaxArrivals(clock) if pace.speed is None else SpeedArrivals(pace.speed)
