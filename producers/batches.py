@@ -34,7 +34,7 @@ _LENGTH_COUNTS_FROM, _CHECKSUM_AT, _CHECKED_FROM, _PRODUCER_AT = 12, 17, 21, 43
 class SealedBatch:
     """A batch as it goes over the wire. It has what aiokafka asks of a `BatchBuilder` that is closed."""
 
-    def __init__(self, records: memoryview, times: IntArray) -> None:
+    def __init__(self, records: memoryview | bytes, times: IntArray) -> None:
         """Compress records that are laid out.
 
         Args:
@@ -106,7 +106,7 @@ def sealed(block: RecordBlock, low: int, high: int, more: Mapping[int, Headers],
     sizes = text_sizes(key) + text_sizes(value) + MAX_OVERHEAD
     for row, text in headers.items():
         sizes[row] += len(text)
-    cuts = list(_cuts(sizes, [len(part) for part in by_partition.values()], limit))
+    cuts = list(cuts_of(sizes, [len(part) for part in by_partition.values()], limit))
     begin = np.repeat(cuts, np.diff([*cuts, len(rows)]))
     buffer, end = lay_out(key, value, at - at[begin], np.arange(len(rows)) - begin, headers)
     laid, ends = memoryview(buffer.data), np.concatenate([[0], end])
@@ -126,7 +126,7 @@ def _headers(block: RecordBlock, rows: IntArray, more: Mapping[int, Headers]) ->
     return {place: framed(more[int(rows[place])]) for place in places.tolist()}
 
 
-def _cuts(sizes: IntArray, lengths: list[int], limit: int) -> Iterator[int]:
+def cuts_of(sizes: IntArray, lengths: list[int], limit: int) -> Iterator[int]:
     """Yield where batches begin: as large as they may be, none with records of two partitions."""
     behind = np.cumsum(sizes)
     begin = 0

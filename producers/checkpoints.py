@@ -58,7 +58,7 @@ async def beginning_of(plan: Plan, started: RunStarted, servers: str, partitions
     places = [TopicPartition(PAYMENTS, number) for number in range(partitions)]
     if checkpoint is None:
         ends = await ends_at_most(servers, places)
-        return Beginning(_first_checkpoint(plan, [ends[place] for place in places]), Recovery({}), resumes=False)
+        return Beginning(first_checkpoint(plan, [ends[place] for place in places]), Recovery({}), resumes=False)
     if len(checkpoint.offsets) != partitions:
         found = f"{PAYMENTS} had {len(checkpoint.offsets)} partitions when the run began, and has {partitions}"
         raise BadInputError("produce", found, "give another --run")
@@ -66,7 +66,7 @@ async def beginning_of(plan: Plan, started: RunStarted, servers: str, partitions
     return Beginning(checkpoint, recovery, resumes=True)
 
 
-def _first_checkpoint(plan: Plan, offsets: list[int]) -> Checkpoint:
+def first_checkpoint(plan: Plan, offsets: list[int]) -> Checkpoint:
     """Return the checkpoint of a run of which nothing is sent."""
     return Checkpoint(
         schema_version=SCHEMA_VERSION,

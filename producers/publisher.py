@@ -4,27 +4,22 @@ In: `RecordBlock` rows. Out: batches on Kafka; for each acknowledged batch a cal
 Threads lay the batches out and compress them; the event loop sends them.
 Each partition has one batch under way and is sent again until it is acknowledged: nothing is lost, and a
 source's payments never overtake each other, so that a repeat is seen as one by the stream.
-Where the broker keeps producers' sequences, a batch that is sent again comes once, and a copy never lands late.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.structs import RecordMetadata
 
-from producers.batches import Part, SealedBatch, sealed
+from producers.batch_client import BatchClient, Place
+from producers.batches import Part, sealed
 from producers.blocks import RecordBlock
-from producers.idempotence import keeps_sequences
 from producers.record_format import Headers
 from producers.simulation.columns import IntArray
 from schemas.errors import UnreachableError
@@ -33,14 +28,12 @@ from schemas.settings import KafkaSettings, ProducerSettings
 
 log = logging.getLogger("quetma.publisher")
 
-RETRY_SECONDS = 0.5
 QUIET_SECONDS = 3.0
 """A batch without an answer for so long is worth a word."""
 QUEUED_SLICES = 4
 """Slices that wait per partition before the caller does."""
 SEALERS = 2
 """Threads that make batches: one alone is slower than the simulation."""
-REQUEST_TIMEOUT_MS = 10_000
 
 Acknowledged = Callable[[IntArray], None]
 
@@ -71,8 +64,8 @@ class Publisher:
         self._servers = kafka.bootstrap_servers
         self._settings = settings
         self._metrics = metrics
-        self._producer: AIOKafkaProducer
-        self._idempotent = False
+        retried = metrics.counter("quetma_send_retries").inc
+        self._client = BatchClient(self._servers, settings.batch_bytes, retried)
         self._sealer = ThreadPoolExecutor(SEALERS, thread_name_prefix="seal")
         self._sealing: asyncio.Queue[_Sealing] = asyncio.Queue(SEALERS)
         self._queues: dict[tuple[str, int], asyncio.Queue[_Slice]] = {}
@@ -86,7 +79,7 @@ class Publisher:
 
     async def __aenter__(self) -> Publisher:
         self._failed = asyncio.get_running_loop().create_future()
-        await self._connect()
+        await self._client.__aenter__()
         self._start(self._say_when_quiet())
         self._start(self._hand_out())
         return self
@@ -95,35 +88,8 @@ class Publisher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        with suppress(TimeoutError):  # an idempotent producer would go on trying as long as the broker is away
-            await asyncio.wait_for(self._producer.stop(), REQUEST_TIMEOUT_MS / 1000)
+        await self._client.__aexit__()
         self._sealer.shutdown()
-
-    def _new_producer(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._servers.split(","),
-            acks="all",
-            enable_idempotence=self._idempotent,
-            max_batch_size=self._settings.batch_bytes,
-            max_request_size=8 * self._settings.batch_bytes,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-        )
-        if self._idempotent:
-            # A batch of a partition that has no leader for some seconds expires, with its number in the sequence:
-            # under its next one the broker would take it for a new batch, or miss the one before. It shall wait.
-            producer._message_accumulator._batch_ttl = math.inf
-        return producer
-
-    async def _connect(self) -> None:
-        """Start the producer, idempotent if the broker can."""
-        self._idempotent = await keeps_sequences(self._servers)
-        producer = self._new_producer()
-        try:
-            await producer.start()
-        except KafkaError as error:
-            await producer.stop()
-            raise UnreachableError("publish", f"{self._servers} does not answer: {error}", "start it") from None
-        self._producer = producer
 
     async def send(
         self, block: RecordBlock, low: int, high: int, acknowledged: Acknowledged, *, probes: bool = False
@@ -195,7 +161,7 @@ class Publisher:
                 await self._queue(following.topic, partition).put(_Slice(parts, following.acknowledged))
             self._sealing.task_done()
 
-    async def _send_all(self, place: tuple[str, int], queue: asyncio.Queue[_Slice]) -> None:
+    async def _send_all(self, place: Place, queue: asyncio.Queue[_Slice]) -> None:
         while True:
             following = await queue.get()
             try:
@@ -206,38 +172,14 @@ class Publisher:
                 raise UnreachableError("publish", f"{place[0]}: {error!r}", fix) from error
             queue.task_done()
 
-    async def _until_acknowledged(self, place: tuple[str, int], part: Part, acknowledged: Acknowledged) -> None:
+    async def _until_acknowledged(self, place: Place, part: Part, acknowledged: Acknowledged) -> None:
         self._waiting_since[place] = time.monotonic()
-        offset = await self._delivered(place, part.batch)
+        offset = await self._client.delivered(place, part.batch)
         self._metrics.histogram("quetma_ack_seconds").observe(time.monotonic() - self._waiting_since.pop(place))
         # A broker that knows a batch again may have forgotten its offset, and says -1.
         self.end_offsets[place] = max(self.end_offsets.get(place, 0), offset + len(part.rows))
         self._metrics.counter("quetma_acked_bytes").inc(part.batch.size())
         acknowledged(part.rows)
-
-    async def _delivered(self, place: tuple[str, int], batch: SealedBatch) -> int:
-        """Send a batch until it is acknowledged; return its offset.
-
-        An idempotent producer sends again by itself, always under the same number. What it gives up must not go out
-        under another: it may have been written, and would then come twice.
-        """
-        retries = self._metrics.counter("quetma_send_retries")
-        counted = 0
-        while True:
-            answer: asyncio.Future[RecordMetadata] | None = None
-            try:
-                answer = await self._producer.send_batch(batch, place[0], partition=place[1])
-                metadata = await answer
-                break
-            except KafkaError as error:
-                if not error.retriable or (self._idempotent and answer is not None):
-                    raise
-                log.warning("%s-%d: %r; sending %d records again", *place, error, batch.record_count())
-                counted += 1
-                retries.inc()
-                await asyncio.sleep(RETRY_SECONDS)
-        retries.inc(max(0, batch.sent - 1 - counted))
-        return int(metadata.offset)
 
     def _probes(self, low: int, high: int) -> dict[int, Headers]:
         """Return the header ``sent_at`` of the rows of a block that carry it."""

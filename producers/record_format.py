@@ -2,12 +2,12 @@
 
 In: columns of keys, values and numbers, the headers of a few records. Out: the bytes of all records, one behind the
 other, and where each ends. Nothing is done record by record: texts are joined with room left for what is no text,
-and each byte of that room is filled in for all records at once.
+and each byte of that room is filled in for all records at once. Bytes that may be no text are joined by Python.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -20,33 +20,41 @@ from producers.digits import index
 from producers.simulation.columns import IntArray
 
 Headers = list[tuple[str, bytes]]
+Pieces = list[bytes | None]
+"""A column of keys or values that may be no text, or nothing, which is told apart from empty."""
 Bytes = npt.NDArray[np.uint8]
 MAX_OVERHEAD: Final = 25
 """Bytes that a record has at most beside key, value and headers."""
 _ATTRIBUTES: Final = 1
+_NULL: Final = -1
 
 
 def lay_out(
-    key: pl.Series, value: pl.Series, time_delta: IntArray, offset_delta: IntArray, headers: Mapping[int, bytes]
+    key: pl.Series | Pieces,
+    value: pl.Series | Pieces,
+    time_delta: IntArray,
+    offset_delta: IntArray,
+    headers: Mapping[int, bytes],
 ) -> tuple[Bytes, IntArray]:
     """Return the records' bytes, and the place behind the last byte of each record, shape (n,).
 
     Args:
-        key: texts, shape (n,).
-        value: texts.
+        key: texts, or pieces of bytes, shape (n,).
+        value: the same; pieces if the keys are.
         time_delta: milliseconds since the time of the batch's first record; any sign.
         offset_delta: places since the batch's first record.
         headers: as `framed` makes them, by row, of those that have any.
     """
-    key_size, value_size, tail_size = text_sizes(key), text_sizes(value), np.ones(len(key), dtype=np.int64)
+    key_stated, value_stated, tail_size = _stated(key), _stated(value), np.ones(len(key), dtype=np.int64)
     for row, text in headers.items():
         tail_size[row] = len(text)
-    time, offset, key_count, value_count = map(_Varints.of, (time_delta, offset_delta, key_size, value_size))
+    key_size, value_size = np.maximum(key_stated, 0), np.maximum(value_stated, 0)
+    time, offset, key_count, value_count = map(_Varints.of, (time_delta, offset_delta, key_stated, value_stated))
     before_key = _ATTRIBUTES + time.width + offset.width + key_count.width
     body = before_key + key_size + value_count.width + value_size + tail_size
     body_count = _Varints.of(body)
-    texts = (_room(body_count.width + before_key), key, _room(value_count.width), value, _room(tail_size))
-    buffer = np.frombuffer(bytearray(_joined(texts)), dtype=np.uint8)
+    joined = _joined((body_count.width + before_key, key, value_count.width, value, tail_size))
+    buffer = np.frombuffer(joined, dtype=np.uint8)
     end = np.cumsum(body_count.width + body)
     at = end - body
     body_count.write(buffer, at - body_count.width)
@@ -60,13 +68,45 @@ def lay_out(
     return buffer, end
 
 
-def framed(headers: Headers) -> bytes:
-    """Return the headers of a record as they stand behind its value."""
-    parts = [_varint(len(headers))]
-    for name, value in headers:
-        text = name.encode()
-        parts += [_varint(len(text)), text, _varint(len(value)), value]
+def lay_out_few(key: Pieces, value: Pieces, time_delta: Sequence[int], headers: Mapping[int, bytes]) -> bytes:
+    """Return the same bytes, record by record: for some dozens of records this takes less time than columns do."""
+    parts = list[bytes]()
+    for row, (one, other, time) in enumerate(zip(key, value, time_delta, strict=True)):
+        stated = (varint(time), varint(row), *_with_size(one), *_with_size(other))
+        body = b"".join((b"\0", *stated, headers.get(row, b"\0")))
+        parts += (varint(len(body)), body)
     return b"".join(parts)
+
+
+def framed(headers: Sequence[tuple[str, bytes | None]]) -> bytes:
+    """Return the headers of a record as they stand behind its value."""
+    parts = [varint(len(headers))]
+    for name, value in headers:
+        parts += (*_with_size(name.encode()), *_with_size(value))
+    return b"".join(parts)
+
+
+@lru_cache(maxsize=1 << 16)
+def varint(number: int) -> bytes:
+    """Return a whole number as records have it: zigzag, 7 bits to a byte."""
+    rest, written = (number << 1) ^ (number >> 63), bytearray()
+    while rest >> 7:
+        written.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    written.append(rest)
+    return bytes(written)
+
+
+def _with_size(piece: bytes | None) -> tuple[bytes, bytes]:
+    return (varint(_NULL), b"") if piece is None else (varint(len(piece)), piece)
+
+
+def _stated(column: pl.Series | Pieces) -> IntArray:
+    """Return the sizes that records state: -1 where there is nothing."""
+    if isinstance(column, pl.Series):
+        return text_sizes(column)
+    sizes = (_NULL if piece is None else len(piece) for piece in column)
+    return np.fromiter(sizes, dtype=np.int64, count=len(column))
 
 
 def text_sizes(texts: pl.Series) -> IntArray:
@@ -101,14 +141,6 @@ class _Varints:
             _Varints(self.zigzag[row] >> 7, self.width[row] - 1).write(buffer, at[row] + 1)
 
 
-@lru_cache(maxsize=4096)
-def _varint(number: int) -> bytes:
-    numbers = _Varints.of(np.array([number]))
-    buffer = np.zeros(numbers.width[0], dtype=np.uint8)
-    numbers.write(buffer, np.zeros(1, dtype=np.int64))
-    return buffer.tobytes()
-
-
 def _room(sizes: IntArray) -> pl.Series | pl.Expr:
     """Return texts of zero bytes, of the sizes given."""
     largest = int(sizes.max(initial=0))
@@ -120,6 +152,25 @@ def _rooms(largest: int) -> pl.Series:
     return pl.Series(["\0" * size for size in range(largest + 1)])
 
 
-def _joined(texts: tuple[pl.Series | pl.Expr, ...]) -> bytes:
-    joined: bytes = pl.select(pl.concat_str(texts).str.join("").cast(pl.Binary)).item()
-    return joined
+def _joined(parts: tuple[IntArray, pl.Series | Pieces, IntArray, pl.Series | Pieces, IntArray]) -> bytearray:
+    """Return columns of texts or pieces in one, row by row, with room of the sizes given between them."""
+    if any(isinstance(part, list) for part in parts):
+        return _joined_pieces(parts)
+    texts = [_room(part) if isinstance(part, np.ndarray) else part for part in parts]
+    return bytearray(pl.select(pl.concat_str(texts).str.join("").cast(pl.Binary)).item())
+
+
+def _joined_pieces(parts: tuple[IntArray | pl.Series | Pieces, ...]) -> bytearray:
+    pieces: list[bytes] = [b""] * (len(parts) * len(parts[0]))
+    for place, part in enumerate(parts):
+        if isinstance(part, np.ndarray):
+            rooms = _zeros(int(part.max(initial=0)))
+            pieces[place :: len(parts)] = [rooms[size] for size in part.tolist()]
+        else:
+            pieces[place :: len(parts)] = [piece or b"" for piece in part]
+    return bytearray().join(pieces)
+
+
+@lru_cache(maxsize=64)
+def _zeros(largest: int) -> list[bytes]:
+    return [bytes(size) for size in range(largest + 1)]

@@ -26,7 +26,7 @@ from services.processes import set_up_logging
 ROOT = Path(__file__).parents[1]
 USUAL = ("adoption", "generate", "encode", "publish", "stream", "end-to-end", "qr")
 """What runs where no name is given, in the order in which payments go."""
-BY_NAME = ("memory", "simulate", "scale", "recovery", "workers")
+BY_NAME = ("memory", "simulate", "scale", "recovery", "workers", "replay")
 """What takes its time, and runs only when it is named."""
 DEFAULT_SECONDS = 2.0
 """For benchmarks without a default of their own."""

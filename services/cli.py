@@ -20,6 +20,7 @@ from services.output import say
 COMMANDS: Final = {
     "demo": "services.demo_commands:demo",
     "produce": "services.produce_commands:produce",
+    "load": "services.load_commands:load",
     "simulate": "services.simulate_commands:simulate",
     "stream": "services.stream_commands:stream",
     "serve": "services.stream_commands:serve",

@@ -14,19 +14,19 @@ from pathlib import Path
 
 import polars as pl
 import uvloop
+from prometheus_client import CollectorRegistry
+
 from producers.load.clock import Clock, RealClock
 from producers.load.dispatch import Limits
 from producers.load.outcomes import Recorder
+from producers.load.parts import Arrivals, Target
+from producers.load.sources.threads import from_thread
 from producers.load.targets.addresses import check_target
 from producers.load.targets.kafka import KafkaTarget, KafkaTargetSettings
 from producers.load.targets.webhook import WebhookSettings, WebhookTarget
 from producers.load.thresholds import Threshold, broken, judged
-from prometheus_client import CollectorRegistry
-from schemas.load_report import LoadDescription, LoadReport
-
-from producers.load.parts import Arrivals, Target
-from producers.load.sources.threads import from_thread
 from schemas.errors import BadInputError, CheckFailedError, QuetmaError
+from schemas.load_report import LoadDescription, LoadReport
 from schemas.metrics import Metrics
 from schemas.settings import Settings
 from services.load_report import html_page, terminal_summary

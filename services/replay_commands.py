@@ -59,7 +59,6 @@ from services.replay_options import (
 
 if TYPE_CHECKING:
     from producers.load.clock import Clock
-
     from producers.load.parts import Arrivals, Target
 
 
@@ -117,7 +116,6 @@ def replay(
     from producers.load.targets.webhook import WebhookSettings  # noqa: PLC0415
     from producers.load.thresholds import parse_threshold  # noqa: PLC0415
     from schemas.load_report import LoadDescription  # noqa: PLC0415
-
     from services.load_session import Session, Telling, carry_out, target_of  # noqa: PLC0415
 
     set_up_logging(quiet=quiet)

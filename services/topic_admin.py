@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.admin import NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from schemas.errors import BadInputError, UnreachableError
+from producers.kafka_topics import NO_ERROR, Admin, partition_counts
+from schemas.errors import BadInputError
 from schemas.settings import KafkaSettings
 from schemas.topics import INTERVENTIONS, PAYMENTS, TOPICS, Topic
-
-NO_ERROR = 0
 
 
 @dataclass(frozen=True)
@@ -28,13 +27,8 @@ class TopicState:
 
 async def topic_states(kafka: KafkaSettings) -> list[TopicState]:
     """Ask the broker about every topic of the table."""
-    async with _Admin(kafka) as admin:
-        # Only existing ones are described: Tansu 0.6 creates what it is asked about.
-        existing = set(await admin.list_topics())
-        described = await admin.describe_topics([topic.name for topic in TOPICS if topic.name in existing])
-    found = {
-        one["topic"]: len(one["partitions"]) for one in described if one["error_code"] == NO_ERROR and one["partitions"]
-    }
+    assert kafka.bootstrap_servers is not None
+    found = await partition_counts(kafka.bootstrap_servers, [topic.name for topic in TOPICS])
     return [TopicState(topic, topic.partition_count(kafka.partitions), found.get(topic.name)) for topic in TOPICS]
 
 
@@ -52,7 +46,8 @@ async def ensure_topics(kafka: KafkaSettings) -> list[str]:
         raise BadInputError("topics", found, fix)
     missing = [state for state in states if state.found is None]
     if missing:
-        async with _Admin(kafka) as admin:
+        assert kafka.bootstrap_servers is not None
+        async with Admin(kafka.bootstrap_servers) as admin:
             response = await admin.create_topics([_new(state, kafka.replication) for state in missing])
         for name, code, *message in response.topic_errors:
             if code not in {NO_ERROR, TopicAlreadyExistsError.errno}:
@@ -77,23 +72,3 @@ async def payment_partitions(kafka: KafkaSettings) -> int:
 
 def _new(state: TopicState, replication: int) -> NewTopic:
     return NewTopic(state.topic.name, state.wanted, replication, topic_configs=state.topic.config())
-
-
-class _Admin:
-    """An admin client as a context manager, with our error for a broker that does not answer."""
-
-    def __init__(self, kafka: KafkaSettings) -> None:
-        assert kafka.bootstrap_servers is not None
-        self._servers = kafka.bootstrap_servers
-        self._client = AIOKafkaAdminClient(bootstrap_servers=self._servers.split(","))
-
-    async def __aenter__(self) -> AIOKafkaAdminClient:
-        try:
-            await self._client.start()
-        except KafkaError as error:
-            await self._client.close()
-            raise UnreachableError("topics", f"{self._servers} does not answer: {error}", "start it") from None
-        return self._client
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.close()

@@ -26,7 +26,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from prometheus_client import CollectorRegistry
 
-from producers import publisher as module
+from producers import batch_client as module
 from producers.blocks import RecordBlock
 from producers.publisher import QUEUED_SLICES, SEALERS, Publisher
 from schemas.errors import ExitCode, UnreachableError
