@@ -66,7 +66,8 @@ class Dispatch:
         The clock is to have begun. Bad input raises what the source does; what was before it has been handed over.
         """
         async for frame in source:
-            due = self._arrivals.of(frame["timestamp"].fill_null(0).to_numpy())
+            times = frame["timestamp"]
+            due = self._arrivals.of((times.fill_null(0) if times.null_count() else times).to_numpy())
             profile_ended = len(due) < len(frame)
             within = min(int(np.searchsorted(due, self._limits.seconds)), self._left())
             limited = within < len(due)

@@ -118,9 +118,11 @@ class _Stuck(Memory):
     def __init__(self, clock, since: float, heard: Heard) -> None:
         super().__init__(clock)
         self._since, self._heard, self.drained = since, heard, False
+        self.on_stuck = lambda: None
 
     async def send(self, records, due) -> None:
-        if self._clock.now() >= self._since:
+        if self._clock.now() >= self._since and self._heard.sent_due:
+            self.on_stuck()
             await asyncio.Event().wait()
         self._heard.sent(due, self._clock.now())
 
@@ -150,9 +152,9 @@ async def test_a_target_that_takes_nothing_keeps_no_load_from_ending(monkeypatch
     monkeypatch.setattr(load_run, "LATE_SECONDS", 0.05)
     heard, stop = Heard(), asyncio.Event()
     limits = Limits() if interrupted else Limits(seconds=0.4)
-    asyncio.get_running_loop().call_later(0.3 if interrupted else 60, stop.set)
     with RealClock() as clock:
         target = _Stuck(clock, 0.1, heard)
+        target.on_stuck = stop.set if interrupted else target.on_stuck
         arrivals = RateArrivals(built_in("steady", 1000, 60))
         await run_load(frames(records(60_000)), arrivals, target, heard, clock, stop, limits)
     assert heard.ended[1] == ("interrupted" if interrupted else "limit")

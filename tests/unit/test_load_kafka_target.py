@@ -135,7 +135,10 @@ def make(monkeypatch):
         monkeypatch.setattr(module, "BatchClient", lambda *_: client)
         monkeypatch.setattr(module, "partition_counts", counts)
         return Bench(
-            KafkaTarget(KafkaTargetSettings("played:1", topic, **settings), heard, clock), client, heard, clock
+            KafkaTarget(KafkaTargetSettings("played:1", topic, **{"linger_seconds": 0.0} | settings), heard, clock),
+            client,
+            heard,
+            clock,
         )
 
     return build
@@ -169,6 +172,16 @@ async def test_keys_choose_where_no_partition_is_kept_and_records_without_either
         own = int(partitions_of([key], 3)[0])
         assert {place for place, some in found.items() if key in some} <= {own, 2}  # the last one kept its own
     assert {place: some.count(None) for place, some in found.items()} == {0: 5, 1: 5, 2: 5}
+
+
+async def test_a_batch_that_is_not_full_waits_for_more(make):
+    bench = make("b", linger_seconds=0.1)
+    async with bench.target:
+        for _ in range(3):
+            await bench.send(records(5))
+            await asyncio.sleep(0.001)
+        await bench.target.drain(10)
+    assert [len(batch) for batch in bench.client.batches["b", 0]] == [15]
 
 
 async def test_what_comes_due_while_a_batch_is_under_way_goes_as_one(make):

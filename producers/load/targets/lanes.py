@@ -84,6 +84,8 @@ class Parts:
     clock: Clock
     sealer: Executor
     """Threads that seal large batches."""
+    linger_seconds: float
+    """How long a batch that is not full waits for more."""
 
 
 class Lane:
@@ -97,7 +99,7 @@ class Lane:
             parts: what it shares with other lanes.
             limit: bytes of a batch at most, uncompressed; a piece that is larger goes alone.
         """
-        self._place, self._limit = place, limit
+        self._place, self._limit, self._linger = place, limit, parts.linger_seconds
         self._client, self._outcomes = parts.client, parts.outcomes
         self._held, self._clock, self._sealer = parts.held, parts.clock, parts.sealer
         self._waiting: deque[Piece] = deque()
@@ -119,6 +121,8 @@ class Lane:
         while True:
             if sealing is None:
                 await self._wake.wait()
+                if self._linger:
+                    await asyncio.sleep(self._linger)
                 sealing = self._seal()
             batch = await sealing
             # A batch that is full gains nothing by waiting: it is made while the one before is under way.
