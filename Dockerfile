@@ -19,11 +19,13 @@ LABEL org.opencontainers.image.title="quetma" \
       org.opencontainers.image.description="Event-driven simulator of QR payments in Vietnamese provinces"
 RUN groupadd --gid 10001 quetma \
  && useradd --uid 10001 --gid 10001 --create-home --home-dir /var/lib/quetma --shell /usr/sbin/nologin quetma
+# a volume that is mounted here belongs to who writes captures
+RUN install --directory --owner=10001 --group=10001 /captures
 COPY --from=build /opt/quetma /opt/quetma
 ENV PATH=/opt/quetma/bin:$PATH HOME=/var/lib/quetma PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /var/lib/quetma
 USER 10001:10001
-# /metrics of serve, produce and stream
+# /metrics of serve, produce, stream, and load and replay
 EXPOSE 9700 9701 9702 9703
 ENTRYPOINT ["quetma"]
 CMD ["--help"]

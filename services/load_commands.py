@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +16,23 @@ from producers.load.profiles import BUILT_IN
 from producers.plan import Plan
 from producers.scenario_files import load_scenario, scenario_names
 from producers.simulation.world import build_world
-from schemas.errors import BadInputError
+from services.load_options import (
+    CONNECT_TIMEOUT,
+    CONNECTIONS,
+    TIMEOUT,
+    ConnectTimeoutOption,
+    CountOption,
+    FailIfOption,
+    MaxConnectionsOption,
+    ReportOption,
+    RetriesOption,
+    SecretOption,
+    TimeoutOption,
+    ToOption,
+    ToTopicOption,
+    YesOption,
+    webhook_of,
+)
 from services.load_profile_options import AskedRate, asked_rate
 from services.load_scenario import announced_scenario, bare_scenario
 from services.options import BrokerOption, ForOption, JsonOption, QuietOption, RunOption, settings_for
@@ -54,18 +69,17 @@ def load(
     ] = "forever",
     run: RunOption = None,
     broker: BrokerOption = None,
-    to_topic: Annotated[
-        str | None, typer.Option(metavar="TOPIC", help="Takes all records; each goes to its own topic's if left out.")
-    ] = None,
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="URL", help="POST each record's value there, instead of Kafka.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Load a URL that is not on this machine.")] = False,
-    count: Annotated[int | None, typer.Option(min=1, help="Records at most.")] = None,
-    fail_if: Annotated[
-        list[str] | None, typer.Option(metavar="THRESHOLD", help="End with 1 if p99_ack_ms>50, rate<0.99, errors>0 …")
-    ] = None,
-    report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write the report as a page.")] = None,
+    to_topic: ToTopicOption = None,
+    to: ToOption = None,
+    yes: YesOption = False,
+    max_connections: MaxConnectionsOption = CONNECTIONS,
+    timeout: TimeoutOption = TIMEOUT,
+    connect_timeout: ConnectTimeoutOption = CONNECT_TIMEOUT,
+    retries: RetriesOption = 0,
+    hmac_secret_env: SecretOption = None,
+    count: CountOption = None,
+    fail_if: FailIfOption = None,
+    report: ReportOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -73,8 +87,6 @@ def load(
     set_up_logging(quiet=quiet)
     seconds = seconds_of(for_, "--for")
     asked = asked_rate(profile, rate=rate, seconds=seconds, spacing=arrivals, seed=seed or 0)
-    if to is not None and to_topic is not None:
-        raise BadInputError("arguments", f"--to {to} and --to-topic {to_topic}", "give one of them")
     settings = settings_for(broker, need_broker=to is None)
     # Loaded here: the reference and the help need not wait for what draws reports.
     from producers.load.dispatch import Limits  # noqa: PLC0415
@@ -83,7 +95,14 @@ def load(
     from services.load_session import Session, Telling, carry_out, target_of  # noqa: PLC0415
 
     telling = Telling([parse_threshold(text) for text in fail_if or ()], report, json=json, quiet=quiet)
-    place, target = target_of(to, to_topic, settings, yes=yes)
+    webhook = webhook_of(
+        max_connections=max_connections,
+        timeout=timeout,
+        connect_timeout=connect_timeout,
+        retries=retries,
+        hmac_secret_env=hmac_secret_env,
+    )
+    place, target = target_of(to, to_topic, settings, yes=yes, webhook=webhook)
     payments = scenario_of(source, run, seed, settings, announced=to is None and to_topic is None)
     described = LoadDescription(
         source=source if payments is None else f"payments of scenario {source}",

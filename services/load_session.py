@@ -6,6 +6,7 @@ In: what to send, where, and how fast. Out: a summary or one JSON object on stdo
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
@@ -87,10 +88,7 @@ async def _sent(session: Session, settings: Settings, *, quiet: bool) -> tuple[R
 
     port = serve_metrics(metrics.registry, settings.serve.host, settings.load.metrics_port)
     if not quiet:
-        about = session.description
-        say(
-            f"about to send {about.source} to {about.target}, {about.asked}; Ctrl-C ends it with the report of what was"
-        )
+        say(f"about to send {intent(session)}; Ctrl-C ends it with the report of what was sent")
         say(f"metrics on http://{settings.serve.host}:{port}/metrics")
     with RealClock() as clock:
         arrivals = session.arrivals(clock)
@@ -107,13 +105,22 @@ async def _sent(session: Session, settings: Settings, *, quiet: bool) -> tuple[R
     return recorder, None
 
 
+def intent(session: Session) -> str:
+    """Return what is about to be sent, where, how fast, and how much at most, in words."""
+    about, limits = session.description, session.limits
+    at_most = [f"{limits.records:,} records"] if math.isfinite(limits.records) else []
+    at_most += [f"{limits.seconds:,.10g} s"] if math.isfinite(limits.seconds) else []
+    end = f", {' or '.join(at_most)} at most" if at_most else ""
+    return f"{about.source} to {about.target}, {about.asked}{end}"
+
+
 def _source(session: Session) -> AsyncGenerator[pl.DataFrame, None]:
     frames = session.frames
     return frames if isinstance(frames, AsyncGenerator) else from_thread(frames)
 
 
 def target_of(
-    url: str | None, topic: str | None, settings: Settings, *, yes: bool, webhook: WebhookSettings | None = None
+    url: str | None, topic: str | None, settings: Settings, *, yes: bool, webhook: WebhookSettings
 ) -> tuple[str, OpenTarget]:
     """Return where records go, in words, and what opens the way there.
 
@@ -125,12 +132,14 @@ def target_of(
         webhook: how requests are made.
 
     Raises:
-        BadInputError: if the URL is none that may be loaded.
+        BadInputError: if the URL is none that may be loaded, or comes with a topic.
+        UnreachableError: if its host is unknown.
     """
+    if url is not None and topic is not None:
+        raise BadInputError("arguments", f"--to {url} and --to-topic {topic}", "give one of them")
     if url is not None:
-        how = replace(webhook or WebhookSettings(), yes=yes)
-        check_target(url, yes=yes)
-        return url, lambda recorder, clock: WebhookTarget(url, recorder, clock, how)
+        how = replace(webhook, yes=yes)
+        return check_target(url, yes=yes).in_words(), lambda recorder, clock: WebhookTarget(url, recorder, clock, how)
     servers = settings.kafka.bootstrap_servers
     assert servers is not None
     kafka = KafkaTargetSettings(servers, topic)

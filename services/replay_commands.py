@@ -6,22 +6,28 @@ In: arguments; a capture, a file of anyone's, a topic. Out: records at a target,
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from producers.load.sources.opened import Opened, open_source
 from producers.load.sources.ordering import DEFAULT_BUFFER
 from producers.load.targets.stamped import StampedTarget
 from producers.load.transforms.replaying import Changes, replayed
-from schemas.errors import BadInputError
 from services.load_options import (
+    CONNECT_TIMEOUT,
+    CONNECTIONS,
+    TIMEOUT,
     ConnectTimeoutOption,
+    CountOption,
+    FailIfOption,
     MaxConnectionsOption,
+    ReportOption,
     RetriesOption,
     SecretOption,
     TimeoutOption,
+    ToOption,
+    ToTopicOption,
+    YesOption,
+    webhook_of,
 )
 from services.options import BrokerOption, ForOption, JsonOption, QuietOption, settings_for
 from services.output import seconds_of
@@ -88,32 +94,24 @@ def replay(
     topic: TopicFilterOption = None,
     sort_buffer: SortBufferOption = DEFAULT_BUFFER,
     broker: BrokerOption = None,
-    to_topic: Annotated[
-        str | None, typer.Option(metavar="TOPIC", help="Takes all records; each goes to its own topic's if left out.")
-    ] = None,
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="URL", help="POST each record's value there, instead of Kafka.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Load a URL that is not on this machine.")] = False,
-    max_connections: MaxConnectionsOption = 64,
-    timeout: TimeoutOption = "30s",
-    connect_timeout: ConnectTimeoutOption = "5s",
+    to_topic: ToTopicOption = None,
+    to: ToOption = None,
+    yes: YesOption = False,
+    max_connections: MaxConnectionsOption = CONNECTIONS,
+    timeout: TimeoutOption = TIMEOUT,
+    connect_timeout: ConnectTimeoutOption = CONNECT_TIMEOUT,
     retries: RetriesOption = 0,
     hmac_secret_env: SecretOption = None,
     for_: ForOption = None,
-    count: Annotated[int | None, typer.Option(min=1, help="Records at most.")] = None,
-    fail_if: Annotated[
-        list[str] | None, typer.Option(metavar="THRESHOLD", help="End with 1 if p99_ack_ms>50, rate<0.99, errors>0 …")
-    ] = None,
-    report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write the report as a page.")] = None,
+    count: CountOption = None,
+    fail_if: FailIfOption = None,
+    report: ReportOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Send what was recorded, or anyone's file or topic, again: keys, headers, timestamps and pace as they were."""
     # Loaded here: the reference and the help need not wait for what draws reports.
     from producers.load.dispatch import Limits  # noqa: PLC0415
-    from producers.load.targets.signing import secret_from  # noqa: PLC0415
-    from producers.load.targets.webhook import WebhookSettings  # noqa: PLC0415
     from producers.load.thresholds import parse_threshold  # noqa: PLC0415
     from schemas.load_report import LoadDescription  # noqa: PLC0415
     from services.load_session import Session, Telling, carry_out, target_of  # noqa: PLC0415
@@ -151,15 +149,13 @@ def replay(
         sort_buffer=sort_buffer,
         filters=filters,
     )
-    if to is not None and to_topic is not None:
-        raise BadInputError("arguments", f"--to {to} and --to-topic {to_topic}", "give one of them")
     settings = settings_for(broker, need_broker=to is None)
-    webhook = WebhookSettings(
-        connections=max_connections,
-        connect_seconds=seconds_of(connect_timeout, "--connect-timeout") or 0.0,
-        total_seconds=seconds_of(timeout, "--timeout") or 0.0,
+    webhook = webhook_of(
+        max_connections=max_connections,
+        timeout=timeout,
+        connect_timeout=connect_timeout,
         retries=retries,
-        secret=secret_from(hmac_secret_env),
+        hmac_secret_env=hmac_secret_env,
     )
     place, target = target_of(to, to_topic, settings, yes=yes, webhook=webhook)
     options: dict[str, str | int | float | bool | None]

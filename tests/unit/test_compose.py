@@ -13,14 +13,18 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import BaseModel
+from typer.main import get_command
 
 from schemas.settings import Settings, load_settings
+from services.cli import build_app
 from tests.tools import unavailable
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "Dockerfile"
-OURS = ("topics", "producer", "stream", "serve")
+ON_DEMAND = ("load", "record", "replay")
+"""Each is a profile of its own name."""
+OURS = ("topics", "producer", "stream", "serve", *ON_DEMAND)
 PREFIX = "QUETMA_"
 MONITORING = ROOT / "services" / "monitoring"
 PROMETHEUS = yaml.safe_load((MONITORING / "prometheus.yml").read_text(encoding="utf-8"))
@@ -49,7 +53,7 @@ def _interpolated(value: Any) -> Any:
 COMPOSE = _load()
 SERVICES: dict[str, Json] = COMPOSE["services"]
 each_service = pytest.mark.parametrize("name", sorted(SERVICES))
-each_long_running = pytest.mark.parametrize("name", sorted(set(SERVICES) - {"topics"}))
+each_long_running = pytest.mark.parametrize("name", sorted(set(SERVICES) - {"topics", *ON_DEMAND}))
 each_of_ours = pytest.mark.parametrize("name", OURS)
 
 
@@ -105,6 +109,7 @@ class TestImages:
             "producer": "never",
             "stream": "never",
             "serve": "never",
+            **dict.fromkeys(ON_DEMAND, "never"),
         }
 
     def test_kafka_is_the_release_that_the_contract_tests_run_on(self) -> None:
@@ -158,7 +163,7 @@ class TestManyWorkers:
     def test_nothing_of_a_worker_can_be_there_only_once(self) -> None:
         for name in OURS:
             assert not {"container_name", "hostname"} & set(SERVICES[name])
-        for name in ("stream", "producer"):
+        for name in ("stream", "producer", "load"):
             assert not {"ports", "volumes"} & set(SERVICES[name])
 
     @pytest.mark.parametrize(
@@ -201,6 +206,9 @@ class TestOrder:
             ("producer", {"stream": "service_healthy", "serve": "service_healthy"}),
             ("prometheus", {}),
             ("grafana", {"prometheus": "service_healthy"}),
+            ("load", {"stream": "service_healthy", "serve": "service_healthy"}),
+            ("record", {"topics": "service_completed_successfully"}),
+            ("replay", {"stream": "service_healthy", "serve": "service_healthy"}),
         ],
     )
     def test_it_waits_for_what_it_needs(self, name: str, conditions: dict[str, str]) -> None:
@@ -208,7 +216,7 @@ class TestOrder:
         assert {other: wait["condition"] for other, wait in waits.items()} == conditions
 
     def test_what_ends_stays_ended_and_the_rest_comes_back(self) -> None:
-        ends = {"topics": "no", "producer": "on-failure"}
+        ends = {"topics": "no", "producer": "on-failure", **dict.fromkeys(ON_DEMAND, "no")}
         for name, service in SERVICES.items():
             assert service["restart"] == ends.get(name, "unless-stopped"), name
 
@@ -252,7 +260,40 @@ class TestSettings:
             "stream": ["stream"],
             "serve": ["serve"],
             "producer": ["produce", "an-giang", "--speed", "600"],
+            "load": ["load", "an-giang", "--profile", "steady", "--rate", "1000", "--for", "5m"],
+            "record": ["record", "quetma.payments", "--out", "/captures/capture.parquet"],
+            "replay": ["replay", "/captures/capture.parquet", "--speed", "600"],
         }
+
+    @each_of_ours
+    def test_the_command_line_takes_its_command(self, name: str) -> None:
+        command, *arguments = SERVICES[name]["command"]
+        parser: Any = get_command(build_app([command]))
+        found = parser.commands[command]
+        if hasattr(found, "commands"):  # a group of commands
+            found = found.commands[arguments.pop(0)]
+        found.make_context(command, arguments)
+
+
+class TestOnDemand:
+    @pytest.mark.parametrize("name", sorted(SERVICES))
+    def test_only_what_is_asked_for_has_a_profile(self, name: str) -> None:
+        assert SERVICES[name].get("profiles") == ([name] if name in ON_DEMAND else None)
+
+    def test_compose_adds_what_is_asked_for(self) -> None:
+        plain = set(_compose("config", "--services").split())
+        for name in ON_DEMAND:
+            assert set(_compose("--profile", name, "config", "--services").split()) == plain | {name}
+
+    def test_captures_outlive_their_container_and_replay_cannot_change_them(self) -> None:
+        assert SERVICES["record"]["volumes"] == ["captures:/captures"]
+        assert SERVICES["replay"]["volumes"] == ["captures:/captures:ro"]
+        assert "install --directory --owner=10001 --group=10001 /captures" in _dockerfile()
+
+    def test_prometheus_finds_loads_and_replays(self) -> None:
+        (discovery,) = SCRAPED["load"]["dns_sd_configs"]
+        assert (discovery["names"], discovery["port"]) == (["load"], Settings().load.metrics_port)
+        assert SERVICES["replay"]["networks"]["default"]["aliases"] == ["load"]
 
 
 class TestKafka:

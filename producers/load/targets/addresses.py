@@ -30,16 +30,9 @@ class Place:
         """Whether every address is this machine's own."""
         return all(_is_loopback(address) for address in self.addresses)
 
-    def intent(self, asked: str, records: int | None = None) -> str:
-        """Return what is about to be done, in words for before it begins.
-
-        Args:
-            asked: the pace in words.
-            records: how many at most, if that is known.
-        """
-        where = f" ({', '.join(self.addresses)})" if self.host not in self.addresses else ""
-        what = "records" if records is None else f"{records:,} records"
-        return f"about to POST {what} to {self.url}{where}, {asked}"
+    def in_words(self) -> str:
+        """Return the URL, with the addresses that it leads to where it does not name them."""
+        return self.url if self.host in self.addresses else f"{self.url} ({', '.join(self.addresses)})"
 
 
 def check_target(url: str, *, yes: bool) -> Place:

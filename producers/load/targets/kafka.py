@@ -224,7 +224,7 @@ class KafkaTarget:
 
 def _named(topic: str | None) -> str:
     if topic is None:
-        raise BadInputError("target", "the source names no topic", "say which one takes the records (--topic)")
+        raise BadInputError("target", "the source names no topic", "say which one takes the records (--to-topic)")
     return topic
 
 
