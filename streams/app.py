@@ -30,7 +30,6 @@ from streams.changelog import KafkaChangelog
 from streams.chunks import SCHEME, ChunkApp, ChunkScheduler, ChunkSchema
 from streams.counts import PartitionCounts
 from streams.fold import PartitionState
-from streams.fraud import is_unsure
 from streams.idleness import Patience
 from streams.lineage import Recovered
 from streams.offsets import first_offset
@@ -90,6 +89,7 @@ class StreamWorker:
         self.app.agent(self.app.topic(PAYMENTS, schema=ChunkSchema()))(self._fold)
         self.app.task(self._keep_flushing)
         self.app.task(self._keep_following)
+        self.app.task(self._keep_learning)
         self.app.task(self._watch_for_pauses)
         self.app.task(self._watch_for_standstill)
         self._counts = PartitionCounts(self._states, self._end_of)
@@ -223,6 +223,16 @@ class StreamWorker:
             await asyncio.sleep(FOLLOW_SECONDS)
             await self._store.follow()
 
+    async def _keep_learning(self) -> None:
+        """Read accounts that suspects wait for. It takes tenths of a second, for which no flush shall wait."""
+        while not self.app.should_stop:
+            await asyncio.sleep(self._settings.stream.emit_interval_seconds)
+            partitions = [owner.partition for owner in self._owners.values() if owner.partition is not None]
+            waiting = [partition for partition in partitions if partition.waits_for_accounts]
+            await self._accounts.refresh([partition.number for partition in waiting])
+            for partition in waiting:
+                partition.looked_up()
+
     async def _keep_flushing(self) -> None:
         """Flush all partitions in each interval, one after the other: all at once, folding would wait for them all."""
         while not self.app.should_stop:
@@ -280,8 +290,6 @@ class StreamWorker:
 
     async def _flush(self, owner: Owner[Partition]) -> None:
         async with self._flushing[owner.number]:
-            if owner.partition is not None and is_unsure(owner.partition.fold.state.suspects, self._accounts):
-                await self._accounts.refresh([owner.number])
             await self._run(owner, owner.tick(time.time_ns() // 1_000_000))
 
     def _settle(self) -> None:

@@ -18,7 +18,7 @@ from schemas.types import struct_of
 from streams.cells import HOUR_MS
 
 LOOKS: Final = 25
-"""Looks, one a flush, before a till counts as unregistered: five seconds where it is not otherwise set."""
+"""Times that the accounts are read to their end before a till counts as unregistered: some seconds."""
 _AlertRow = struct_of(Alert)
 _encode = msgspec.json.Encoder().encode
 
@@ -78,16 +78,21 @@ def judged(
         registered = (accounts.of_run(one.run) or {}).get(one.source)
         has_closed = (one.occurred_at // HOUR_MS + 1) * HOUR_MS <= watermarks.get(one.run, 0)
         if registered is None and not (has_closed and one.looks >= LOOKS):
-            one.looks += 1
             rest.append(one)
         elif registered != one.beneficiary:
             alerts.append((f"{one.run}|{one.payment_id}".encode(), _alert(one, registered)))
     return alerts, rest
 
 
-def is_unsure(suspects: Iterable[Suspect], accounts: Accounts) -> bool:
-    """Return whether it is worth while to read the accounts again."""
-    return any((accounts.of_run(one.run) or {}).get(one.source) is None for one in suspects)
+def unsure(suspects: Iterable[Suspect], accounts: Accounts) -> list[Suspect]:
+    """Return those whose account is not known: for them it is worth while to read the accounts again."""
+    return [one for one in suspects if (accounts.of_run(one.run) or {}).get(one.source) is None]
+
+
+def looked_up(suspects: Iterable[Suspect], accounts: Accounts) -> None:
+    """Take note that the accounts have been read to their end, for those whose account is not known yet."""
+    for one in unsure(suspects, accounts):
+        one.looks += 1
 
 
 def _alert(one: Suspect, registered: str | None) -> bytes:

@@ -27,7 +27,7 @@ from schemas.topics import PAYMENTS
 from streams.cells import CellState, close, has_closed, pack, unpack
 from streams.emission import Emission, emissions
 from streams.fold import Belongs, DeadLetter, Folded, PartitionFold, PartitionState, Record, Registry, always
-from streams.fraud import NOBODY, Accounts, judged
+from streams.fraud import NOBODY, Accounts, judged, looked_up, unsure
 from streams.idleness import NO_END, Patience, close_idle, forget_idle, note
 from streams.lineage import Recovered, state_key
 
@@ -190,6 +190,15 @@ class Partition:
         self._dirty = self._dirty or len(rest) < len(state.suspects)
         state.suspects, state.alerts = rest, state.alerts + len(alerts)
         return alerts
+
+    @property
+    def waits_for_accounts(self) -> bool:
+        """Whether there are suspects whose account is not known."""
+        return bool(unsure(self.fold.state.suspects, self._accounts))
+
+    def looked_up(self) -> None:
+        """Take note that the accounts have been read to their end."""
+        looked_up(self.fold.state.suspects, self._accounts)
 
     def tell_again(self) -> None:
         """Emit all in the next flush, though it was emitted: an earlier owner's record may have landed after ours."""

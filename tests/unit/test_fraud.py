@@ -112,9 +112,11 @@ def test_a_till_that_has_registered_nothing_when_the_hour_closes_raises_an_alert
     assert flushed(partition).alerts == []
     fold(partition, payment(MARKET, "other", 1, occurred_at=MIDNIGHT_MS + HOUR_MS))
     assert flushed(partition).alerts == []  # the account may be on its way
-    for _ in range(LOOKS - 2):
+    for _ in range(LOOKS):
+        assert partition.waits_for_accounts
         flush = partition.flush()
         assert flush is None or flush.alerts == []
+        partition.looked_up()
     (alert,) = alerts(flushed(partition))
     assert (alert.kind, alert.registered, alert.beneficiary) == ("unregistered", None, OURS)
 
