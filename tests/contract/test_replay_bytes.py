@@ -90,6 +90,7 @@ def test_kcat_says_the_same_of_both(broker: str, tmp_path: Path) -> None:
         assert said[0] == said[1] != b""
 
 
+@on("embedded")
 def test_a_replay_keeps_time_and_ctrl_c_ends_it_with_its_report(broker: str, tmp_path: Path) -> None:
     raws = {0: [Raw(b"%d" % number, b"v", timestamp=T0 + 20 * number) for number in range(201)]}
     _, copy = copied(broker, tmp_path, raws, "a.parquet", "--speed", "4")
