@@ -117,8 +117,8 @@ def _measured() -> Iterator[str]:
         f"Scenario `an-giang` ({PROVINCE.communes} communes, scale {SCALE}), Apache Kafka 4, {PARTITIONS} partitions,",
         f"one worker, one exporter, one producer: `{FOOTPRINT} DAYS SECONDS …`. From one run each.",
         "They are of the worker before it folded whole batches, and of the exporter before it served the live page.",
-        "The same runs of 2026-11-22, on a busier machine, give 2.9 µs a payment of the worker, not 3.8, and some 7% of a",
-        "core more for the exporter, whatever the load: codes and samples for the page. The plans keep the dearer",
+        "The same runs of 2026-11-22, on a busier machine, give 2.9 µs a payment of the worker, not 3.8, and some 7%",
+        "of a core more for the exporter, whatever the load: codes and samples for the page. The plans keep the dearer",
         "worker.",
     )
     rows: list[tuple[str, ...]] = [
