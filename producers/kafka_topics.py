@@ -34,12 +34,16 @@ class Admin:
         await self._client.close()
 
 
-async def partition_counts(servers: str, topics: Iterable[str]) -> dict[str, int]:
-    """Return the number of partitions of those topics that exist."""
+async def partition_counts(servers: str, topics: Iterable[str] | None = None) -> dict[str, int]:
+    """Return the number of partitions of those topics that exist, of all topics if none are named.
+
+    Raises:
+        UnreachableError: if the broker does not answer.
+    """
     async with Admin(servers) as admin:
         # Only existing ones are described: brokers may create what they are asked about, and Tansu 0.6 does.
         existing = set(await admin.list_topics())
-        asked = [topic for topic in topics if topic in existing]
+        asked = sorted(existing) if topics is None else [topic for topic in topics if topic in existing]
         described = await admin.describe_topics(asked) if asked else []
     return {
         one["topic"]: len(one["partitions"]) for one in described if one["error_code"] == NO_ERROR and one["partitions"]

@@ -10,12 +10,13 @@ import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, start_http_server
 
 from schemas.errors import BadInputError
 
+T = TypeVar("T")
 REPEAT_SECONDS = 30.0
 CANCEL_SECONDS = 1.0
 """Time that a cancelled task has to end before it is cancelled again."""
@@ -43,7 +44,18 @@ async def until_stopped(work: Callable[[asyncio.Event], Awaitable[None]]) -> Non
     await work(stop)
 
 
-async def ended(tasks: Collection[asyncio.Task[Any]]) -> None:
+async def unless_stopped(work: Awaitable[T], stop: asyncio.Event) -> T | None:
+    """Return what work returns; None, when it has been cancelled, if the event is set before."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        stopping.cancel()
+        await ended([working])
+
+
+async def ended(tasks: Collection[asyncio.Future[Any]]) -> None:
     """Cancel tasks until they have ended: aiokafka takes a cancellation for one of its own, now and then."""
     while running := [task for task in tasks if not task.done()]:
         for task in running:

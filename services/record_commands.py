@@ -21,7 +21,7 @@ from schemas.errors import BadInputError
 from services.broker import check_reachable
 from services.capture.files import check_free, finish_capture
 from services.capture.recording import Order, Summary, Tell
-from services.capture.span import parse_place
+from services.capture.span import check_span, parse_place
 from services.options import BrokerOption, JsonOption, QuietOption, settings_for
 from services.output import print_json, say
 from services.processes import set_up_logging, until_stopped
@@ -68,12 +68,15 @@ def record(
     topics = list(dict.fromkeys(topics))
     begin = parse_place(from_, "--from", topics)
     ends = parse_place(until or ("never" if begin.kind == "end" else "end"), "--until", topics)
+    check_span(begin, ends)
     check_free(out)
     servers = settings_for(broker).kafka.bootstrap_servers
     assert servers is not None
     order = Order(servers, topics, out, begin, ends, count)
     with _progress(topics, quiet=quiet or json) as tell:
         summary = uvloop.run(_carried_out(order, tell))
+    if summary is None:
+        raise KeyboardInterrupt  # before there was anything to finish
     if json:
         print_json(summary)
     elif not quiet:
@@ -90,12 +93,13 @@ def _finish(path: Path, *, given: bool, json: bool, quiet: bool) -> None:
         say(f"{path}: {records:,} records")
 
 
-async def _carried_out(order: Order, tell: Tell) -> Summary:
+async def _carried_out(order: Order, tell: Tell) -> Summary | None:
     await check_reachable(order.servers)
-    summary: Summary = {}
+    summary: Summary | None = None
 
     async def work(stop: asyncio.Event) -> None:
-        summary.update(await order.carried_out(stop, tell))
+        nonlocal summary
+        summary = await order.carried_out(stop, tell)
 
     await until_stopped(work)
     return summary

@@ -5,6 +5,7 @@ In: arguments; a capture, a file of anyone's, a topic. Out: records at a target,
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from producers.load.sources.opened import Opened, open_source
 from producers.load.sources.ordering import DEFAULT_BUFFER
 from producers.load.targets.stamped import StampedTarget
 from producers.load.transforms.replaying import Changes, replayed
+from services.broker import check_reachable
 from services.load_options import (
     CONNECT_TIMEOUT,
     CONNECTIONS,
@@ -137,6 +139,8 @@ def replay(
         key_column=key_column,
         value_column=value_column,
     )
+    if from_ is not None:
+        asyncio.run(check_reachable(from_))
     opened = open_source(source, servers=from_, mapping=columns)
     changes = changes_of(
         pace=pace,

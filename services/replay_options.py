@@ -194,6 +194,9 @@ def changes_of(
     if not timed and mode != "now":
         fix = "name its time with --time-column, or give --timestamps now"
         raise BadInputError("arguments", f"a source without times, and --timestamps {mode}", fix)
+    if not timed and (filters.from_time is not None or filters.to_time is not None):
+        found = "a source without times, and --from-time or --to-time"
+        raise BadInputError("arguments", found, "name its time with --time-column")
     fields = tuple(_listed(rewrite))
     if fields and mode == "keep":
         fix = "give --timestamps shift or now, or leave --rewrite out"

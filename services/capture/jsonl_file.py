@@ -14,6 +14,7 @@ from typing import Final
 import polars as pl
 import zstandard
 
+from schemas.errors import BadInputError
 from services.capture.durable import partial_of, take_name
 
 _READ_BYTES: Final = 1 << 19
@@ -46,6 +47,9 @@ class JsonlFile:
 
     def finish(self) -> int:
         """Cut off what is no whole frame, give the file its final name, and return how many records it has."""
+        if self._path.exists():
+            found = f"{self._path} exists, and is not what {self._partial} was to become"
+            raise BadInputError("record", found, "move one of them away")
         end, rows = whole_frames(self._partial)
         os.truncate(self._partial, end)
         if end == 0:

@@ -15,10 +15,10 @@ from typing import Any, Final
 import polars as pl
 
 from producers.load.frames import RECORDS
-from producers.load.sources.captures import FORMAT, FORMAT_KEY
+from producers.load.sources.captures import BYTES_KEY, FORMAT, FORMAT_KEY
 from schemas.errors import BadInputError
-from services.capture.columns import size_of
 from services.capture.durable import partial_of, sync, take_name
+from services.capture.sizes import size_of
 
 GROUP_BYTES: Final = 16 << 20
 """Bytes of records that a row group has, more or less: what a reader must hold at once."""
@@ -26,7 +26,6 @@ GROUP_ROWS: Final = 1 << 16
 """Records of a row group at most."""
 _MANY_FILES: Final = 60
 _ID: Final = "quetma.capture_id"
-_BYTES: Final = "quetma.capture_bytes"
 
 
 class ParquetFile:
@@ -79,7 +78,7 @@ class ParquetFile:
             "compression_level": 1,
             "statistics": {"min": False, "max": False, "distinct_count": False, "null_count": True},
             "row_group_size": max(1, min(GROUP_ROWS, rows * GROUP_BYTES // max(size, 1))),
-            "metadata": {FORMAT_KEY: FORMAT, _ID: self._id, _BYTES: str(size)},
+            "metadata": {FORMAT_KEY: FORMAT, _ID: self._id, BYTES_KEY: str(size)},
         }
 
     def finish(self) -> int:
@@ -95,7 +94,7 @@ class ParquetFile:
         return _rows([self._path])
 
     def _merge(self, files: list[Path]) -> None:
-        rows, size = _rows(files), sum(int(_metadata(file)[_BYTES]) for file in files)
+        rows, size = _rows(files), sum(int(_metadata(file)[BYTES_KEY]) for file in files)
         made, records = self._folder / "whole.tmp", _scan(files) if files else pl.LazyFrame(schema=RECORDS)
         records.sink_parquet(made, **self._format(rows, size))
         take_name(made, self._path)

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.errors import BadInputError
+from services.capture.places import partitions_of
 from services.capture.reading import Reading
 from services.capture.span import Place
 from streams.offsets import end_offsets, first_record
-
-_SHOWN = 20
 
 
 async def plan(
@@ -45,29 +43,6 @@ async def plan(
         reading.reached(start)
         readings.append(reading)
     return readings
-
-
-async def partitions_of(servers: str, topics: Sequence[str]) -> list[TopicPartition]:
-    """Return the partitions of topics.
-
-    Only topics that exist are asked about: some brokers make what they are asked for.
-
-    Raises:
-        BadInputError: if a topic does not exist.
-    """
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers.split(","))
-    await admin.start()
-    try:
-        existing = sorted(await admin.list_topics())
-        if missing := [topic for topic in topics if topic not in existing]:
-            shown = ", ".join(existing[:_SHOWN]) or "none"
-            more = f" and {len(existing) - _SHOWN} more" if len(existing) > _SHOWN else ""
-            raise BadInputError("topics", f"{', '.join(missing)}: no such topic", f"there are {shown}{more}")
-        described = await admin.describe_topics(list(topics))
-    finally:
-        await admin.close()
-    numbers = {one["topic"]: sorted(part["partition"] for part in one["partitions"]) for one in described}
-    return [TopicPartition(topic, number) for topic in topics for number in numbers[topic]]
 
 
 def _check_partitions(place: Place, places: list[TopicPartition]) -> None:

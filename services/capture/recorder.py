@@ -14,18 +14,14 @@ from typing import Final
 
 import polars as pl
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRangeError
 
-from schemas.errors import BadInputError, QuetmaError, UnreachableError
-from services.capture.columns import size_of
+from producers.load.framed import POLL_MS, fetching
+from producers.load.sources.time_order import TimeOrder
+from schemas.errors import UnreachableError
 from services.capture.files import Capture
-from services.capture.framed import consumer_of_frames
 from services.capture.reading import Reading
-from services.capture.time_order import TimeOrder
+from services.capture.sizes import size_of
 
-FETCH_BYTES: Final = 16 << 20
-PARTITION_FETCH_BYTES: Final = 1 << 20
-POLL_MS: Final = 100
 MOST_FRAMES: Final = 4
 FLUSH_SECONDS: Final = 0.5
 FLUSH_BYTES: Final = 16 << 20
@@ -42,18 +38,6 @@ class Limits:
 
     records: int | None = None
     seconds: float | None = None
-
-
-def consumer_for(servers: str) -> AIOKafkaConsumer:
-    """Return a consumer of no group, that says so when records are gone."""
-    return consumer_of_frames(
-        bootstrap_servers=servers.split(","),
-        auto_offset_reset="none",
-        enable_auto_commit=False,
-        fetch_max_bytes=FETCH_BYTES,
-        max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
-        fetch_max_wait_ms=POLL_MS,
-    )
 
 
 class Recorder:
@@ -85,6 +69,8 @@ class Recorder:
         self._pending: list[pl.DataFrame] = []
         self._pending_bytes = 0
         self._flushing: asyncio.Task[None] | None = None
+        self._torn = False
+        """Whether something could not be written: then nothing behind it is, or the capture had a gap."""
         self.records = self.bytes = 0
 
     async def run(self, stop: asyncio.Event) -> str:
@@ -129,14 +115,8 @@ class Recorder:
         ]
         self._consumer.resume(*[place for place in self._consumer.paused() if place in wanted])
         self._consumer.pause(*[place for place in self._readings if place not in wanted])
-        try:
+        with fetching("record"):
             fetched = await self._consumer.getmany(*wanted, timeout_ms=POLL_MS, max_records=MOST_FRAMES)
-        except OffsetOutOfRangeError as error:
-            raise _gone(error) from None
-        except (CorruptRecordException, UnicodeDecodeError) as error:
-            raise BadInputError("record", f"a record cannot be read: {error}", "is the broker's log damaged?") from None
-        except KafkaError as error:
-            raise UnreachableError("record", f"the broker answers {error!r}", "see its log") from None
         for place, frames in fetched.items():
             self._heard[place] = time.monotonic()
             for frame in frames:
@@ -202,23 +182,18 @@ class Recorder:
         """Begin to write what is pending, when what was before it has been written."""
         await self._flushed()
         self._flushed_at = time.monotonic()
-        if self._pending:
+        if self._pending and not self._torn:
             frames, self._pending, self._pending_bytes = self._pending, [], 0
             self._flushing = asyncio.create_task(asyncio.to_thread(self._keep, frames))
 
     async def _flushed(self) -> None:
         if self._flushing is not None:
-            flushing, self._flushing = self._flushing, None
+            flushing, self._flushing, self._torn = self._flushing, None, True
             await flushing
+            self._torn = False
 
     def _keep(self, frames: list[pl.DataFrame]) -> None:
         frame = pl.concat(frames)
         self._capture.append(frame)
         for (topic, partition), part in frame.partition_by("topic", "partition", as_dict=True).items():
             self._readings[TopicPartition(topic, partition)].count(part)
-
-
-def _gone(error: OffsetOutOfRangeError) -> QuetmaError:
-    lost = "; ".join(f"{place.topic}:{place.partition} from offset {offset}" for place, offset in error.args[0].items())
-    fix = "they were deleted before they were read (retention), or the topic was made anew; what came before is kept"
-    return BadInputError("record", f"the broker has no records any more of {lost}", fix)

@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schemas.errors import QuetmaError
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from producers.load.framed import consumer_for
+from schemas.errors import QuetmaError, UnreachableError
 from services.capture.files import Capture, new_capture
 from services.capture.plan import plan
 from services.capture.reading import Reading
-from services.capture.recorder import Limits, Recorder, consumer_for
+from services.capture.recorder import Limits, Recorder
 from services.capture.span import Place
-from streams.offsets import stopped
+from services.processes import unless_stopped
 
 Summary = dict[str, Any]
 Tell = Callable[[int, int | None], None]
@@ -36,19 +40,21 @@ class Order:
     until: Place
     count: int | None = None
 
-    async def carried_out(self, stop: asyncio.Event, tell: Tell) -> Summary:
+    async def carried_out(self, stop: asyncio.Event, tell: Tell) -> Summary | None:
         """Record until the end or ``stop``, and return the summary.
 
-        ``tell`` is called once before the first record: what is sent to the topics from then on belongs to ``live``.
+        If it was stopped before it began, there is none, and no file. ``tell`` is called once before the first record:
+        what is sent to the topics from then on belongs to ``live``.
 
         Raises:
             BadInputError: if a topic or an offset does not exist, records are gone, or the file cannot be written.
-            UnreachableError: if the broker falls silent.
+            UnreachableError: if the broker does not answer, or falls silent.
         """
         consumer = consumer_for(self.servers)
-        await consumer.start()
         try:
-            readings = await plan(consumer, self.servers, self.topics, self.begin, self.until)
+            readings = await unless_stopped(self._planned(consumer), stop)
+            if readings is None:
+                return None
             expected = _expected(readings)
             with new_capture(self.out) as capture:
                 limits = Limits(self.count, self._seconds())
@@ -56,7 +62,15 @@ class Order:
                 tell(0, expected)
                 return await self._run(recorder, readings, capture, stop)
         finally:
-            await stopped(consumer)
+            await consumer.stop()
+
+    async def _planned(self, consumer: AIOKafkaConsumer) -> list[Reading]:
+        try:
+            await consumer.start()
+            return await plan(consumer, self.servers, self.topics, self.begin, self.until)
+        except (KafkaError, TimeoutError) as error:
+            found = f"{self.servers} does not say what there is of {', '.join(self.topics)}: {error!r}"
+            raise UnreachableError("record", found, "see the broker's log") from None
 
     async def _run(self, recorder: Recorder, readings: list[Reading], capture: Capture, stop: asyncio.Event) -> Summary:
         begun = time.monotonic()

@@ -77,6 +77,27 @@ def parse_place(text: str, option: str, topics: Sequence[str]) -> Place:
     return Place("time", at_ms=_iso_ms(text, option))
 
 
+def check_span(begin: Place, until: Place) -> None:
+    """See that something may lie between two places.
+
+    Raises:
+        BadInputError: if one is not before the other, in time or in a partition.
+    """
+    if begin.kind == until.kind == "time" and begin.at_ms >= until.at_ms:
+        found = f"--from {begin.at_ms}ms is not before --until {until.at_ms}ms"
+        raise BadInputError("arguments", found, "give a time before the other")
+    if not begin.kind == until.kind == "offsets":
+        return
+    if begin.everywhere is not None and until.everywhere is not None and begin.everywhere >= until.everywhere:
+        found = f"--from {begin.everywhere} is not before --until {until.everywhere}"
+        raise BadInputError("arguments", found, "give an offset before the other")
+    for topic, partition in {**begin.offsets, **until.offsets}:
+        first, end = begin.offset_in(topic, partition), until.offset_in(topic, partition)
+        if first is not None and end is not None and first > end:
+            found = f"{topic}:{partition}: --from {first} is behind --until {end}"
+            raise BadInputError("arguments", found, "give an offset before the other")
+
+
 def _offsets(text: str, option: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
     offsets: dict[tuple[str, int], int] = {}
     for part in text.split(","):

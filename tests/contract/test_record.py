@@ -21,12 +21,13 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
 from polars.testing import assert_frame_equal
 
+from producers.load.framed import consumer_for
 from producers.load.frames import CREATE_TIME, LOG_APPEND_TIME
 from producers.load.sources.captures import capture_source
 from schemas.errors import BadInputError
 from services.capture.files import finish_capture, new_capture
 from services.capture.reading import Reading
-from services.capture.recorder import Limits, Recorder, consumer_for
+from services.capture.recorder import Limits, Recorder
 from services.capture.recording import Order
 from services.capture.span import parse_place
 from tests.raw_records import NASTY, Raw, frame_of_raw, make_topic, now_ms, send_raw

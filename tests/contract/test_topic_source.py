@@ -9,9 +9,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from producers.kafka_topics import partition_counts
 from producers.load.sources.opened import open_source
 from producers.load.sources.ordering import in_order
-from producers.load.sources.topics import partition_counts
 from schemas.errors import BadInputError
 
 pytestmark = pytest.mark.broker

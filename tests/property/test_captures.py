@@ -14,9 +14,9 @@ from polars.testing import assert_frame_equal
 from producers.load.frames import RECORDS
 from producers.load.header_lists import header_lists
 from producers.load.sources.captures import capture_source
+from producers.load.sources.time_order import TimeOrder
 from services.capture.files import new_capture
 from services.capture.reading import Reading
-from services.capture.time_order import TimeOrder
 from tests.raw_records import RAW, Raw, frame_of_raw
 
 FLUSHES = st.lists(st.lists(RAW, max_size=4), max_size=4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 
 import polars as pl
@@ -10,13 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.load.sources.merging import Merge
 from producers.load.sources.opened import Opened
-from producers.load.sources.ordering import in_order
+from producers.load.sources.ordering import MOST_PIECES, in_order
 from producers.load.transforms.filters import Filters
 from producers.load.transforms.fresh_ids import renamed
 from producers.load.transforms.json_fields import cut as cut_fields
-from producers.load.transforms.json_fields import unquoted
+from producers.load.transforms.json_fields import is_object, unquoted
 from producers.load.transforms.replaying import Changes, replayed
 from producers.load.transforms.timestamps import FEW, moved
 from schemas.errors import BadInputError
@@ -71,6 +71,13 @@ def test_no_more_than_the_buffer_and_a_frame_is_held(whole, pieces, buffer):
     assert passed == len(whole)
 
 
+def test_what_filters_leave_of_frames_is_held_in_few_pieces():
+    small = (frame(record(at)) for at in range(3 * MOST_PIECES))
+    (held,) = in_order(small, 10 * MOST_PIECES, PLACES)
+    assert held["timestamp"].to_list() == list(range(3 * MOST_PIECES))
+    assert held.n_chunks() <= MOST_PIECES
+
+
 def test_a_late_record_is_named():
     rows = [record(at, offset=at) for at in (1000, 2000, 3000)]
     late = record(1500, offset=77, partition=3)
@@ -83,28 +90,6 @@ def test_a_late_record_is_named():
     )
     with pytest.raises(BadInputError, match=r"file\.csv: row 78: its time"):
         list(in_order(iter([frame(*rows), frame(late)]), 1, ROWS))
-
-
-@few
-@given(st.lists(frames, min_size=1, max_size=4), st.data())
-def test_partitions_are_merged_by_time_and_keep_their_own_order(parts, data):
-    parts = [part.with_columns(pl.lit(number, dtype=pl.Int32).alias("partition")) for number, part in enumerate(parts)]
-    merge = Merge(range(len(parts)))
-    rest = {number: list(cut(part, data.draw(lengths))) for number, part in enumerate(parts)}
-    out: list[pl.DataFrame] = []
-    while wanted := merge.wanted():
-        for number in wanted:
-            if rest[number]:
-                merge.add(number, rest[number].pop(0))
-            else:
-                merge.end(number)
-        while (ready := merge.ready()) is not None:
-            out.append(ready)
-    merged = pl.concat([parts[0].clear(), *out])
-    for number, part in enumerate(parts):
-        assert merged.filter(pl.col("partition") == number).equals(part)
-    if all(part["timestamp"].is_sorted() for part in parts):
-        assert merged["timestamp"].is_sorted()
 
 
 # -- fields of JSON ------------------------------------------------------------------------------------------
@@ -177,9 +162,13 @@ def test_payments_move_in_time_and_all_else_of_them_stays(by):
             assert new == old.replace(b'"occurred_at":%d' % at, b'"occurred_at":%d' % (at + by))
 
 
+broken = st.binary(max_size=5).filter(lambda value: not is_object(value))
+"""An object without the field is an error."""
+
+
 @few
 @given(
-    st.lists(st.tuples(documents, spacing) | st.binary(max_size=5) | st.none(), max_size=6),
+    st.lists(st.tuples(documents, spacing) | broken | st.none(), max_size=6),
     st.lists(st.integers(0, 10**9), min_size=6, max_size=6),
 )
 def test_few_records_move_as_many_do(rows, shifts):
@@ -214,6 +203,20 @@ def test_a_field_that_cannot_move_is_named(value, words):
         moved(frame(record(value=value)), 1, ["occurred_at"], PLACES)
     assert words in str(raised.value)
     assert "whole numbers, epoch milliseconds" in str(raised.value)
+
+
+@pytest.mark.parametrize("count", [FEW, 10 * FEW])
+def test_payments_move_where_a_capture_has_what_goes_with_them(count):
+    run = run_of_ours().head(count)
+    after = moved(run, 1000, ["occurred_at"], PLACES)
+    with_field = run["topic"].is_in([PAYMENTS, TRUTH])
+    assert after["value"].filter(~with_field).equals(run["value"].filter(~with_field))
+    for old, new in zip(run["value"].filter(with_field), after["value"].filter(with_field), strict=True):
+        at = int(found[1]) if (found := re.search(rb'"occurred_at":(\d+)[,}]', old)) else None
+        assert at is None or new == old.replace(b'"occurred_at":%d' % at, b'"occurred_at":%d' % (at + 1000))
+    wrong = frame(record(value='{"occurred_at":"now"}', topic=CELLS))
+    with pytest.raises(BadInputError, match="field 'occurred_at' = \"now\""):
+        moved(wrong, 1000, ["occurred_at"], PLACES)
 
 
 def test_a_shift_begins_now():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import randbytes
 
 import polars as pl
 import pytest
@@ -71,6 +72,14 @@ def test_records_stay_in_order_over_many_flushes_and_frames_are_as_large_as_aske
     assert sum(sizes) == 1050
 
 
+def test_frames_of_large_records_have_fewer(path):
+    large = frame_of_raw([Raw(b"%d" % number, randbytes(1 << 20)) for number in range(20)])
+    written(path, large)
+    frames = list(capture_source(path))
+    assert_frame_equal(pl.concat(frames), large)
+    assert max(frame.height for frame in frames) <= 8
+
+
 def test_json_lines_are_what_the_page_says(tmp_path):
     path = written(tmp_path / "a.jsonl.zst", frame_of_raw([Raw(b"k", None, (("h", b"\xff"),), timestamp=5)], "t", 2))
     line = zstandard.ZstdDecompressor().stream_reader(path.read_bytes(), read_across_frames=True).read()
@@ -129,6 +138,17 @@ def test_finishing_what_is_whole_or_not_there_says_so(path):
     written(path, numbered(1))
     with pytest.raises(BadInputError, match="is whole"):
         finish_capture(path)
+
+
+def test_finishing_overwrites_nothing(path):
+    with new_capture(path) as capture:
+        capture.append(numbered(3))
+    path.write_bytes(b"mine")
+    with pytest.raises(BadInputError, match=r"exists, and is not what .* was to become"):
+        finish_capture(path)
+    assert path.read_bytes() == b"mine"
+    path.unlink()
+    assert finish_capture(path) == 3
 
 
 def test_what_is_discarded_leaves_nothing(path):

@@ -17,8 +17,8 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from polars.testing import assert_frame_equal
 
+from producers.load import framed
 from producers.load.frames import LOG_APPEND_TIME
-from services.capture import framed
 from tests.raw_records import NASTY, Raw, frame_of_raw
 
 ATTRIBUTES, CRC = 21, 17
@@ -61,7 +61,7 @@ def test_batches_become_one_frame_from_the_offset_that_was_asked_for():
 
 
 def test_a_full_frame_is_given_and_the_rest_asked_for_again(monkeypatch):
-    monkeypatch.setattr(framed, "RECORDS", 3)
+    monkeypatch.setattr(framed, "MANY", 3)
     records = fetched(batch(0, NASTY[:2]) + batch(2, NASTY[2:4]) + batch(4, NASTY[4:]), offset=0)
     first = next(records)
     assert (first.height, records.next_fetch_offset) == (4, 4)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import threading
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import polars as pl
 import pytest
 import zstandard
+from aiokafka import TopicPartition
 
+from producers.load.sources import topics
 from producers.load.sources.mapping import Mapping, Time
 from producers.load.sources.opened import open_source
 from producers.load.sources.threads import from_thread
+from producers.load.transforms.filters import Filters
 from producers.load.transforms.replaying import Changes, replayed
 from schemas.errors import BadInputError, UnreachableError
 from schemas.topics import CELLS
+from services.capture.files import new_capture
 from tests.raw_frames import frame, record, run_of_ours
 
 CSV = "id,at\na,1767225600000\nb,1767225601000\n"
@@ -40,21 +47,50 @@ def test_a_capture_is_known_by_its_columns_and_tells_what_it_has(capture):
     assert opened.cells().equals(run.filter(pl.col("topic") == CELLS))
 
 
+def test_cells_are_found_among_lines_too(tmp_path):
+    path, run = tmp_path / "c.jsonl.zst", run_of_ours()
+    with new_capture(path) as made:
+        for part in run.iter_slices(500):
+            made.append(part)
+        made.finish()
+    found = open_source(str(path)).cells()
+    assert len(found) > 0
+    assert found.equals(run.filter(pl.col("topic") == CELLS))
+
+
 LINE = {"topic": "t", "partition": 1, "offset": 5, "timestamp": 7, "timestamp_type": 0, "key": "/w==", "value": None}
 
 
 def test_lines_of_records_are_a_capture_and_other_lines_are_a_table(tmp_path):
-    for name, line, kind in (("c", {**LINE, "headers": []}, "capture"), ("t", LINE, "jsonl"), ("e", None, "jsonl")):
+    for name, line, kind in (("c", {**LINE, "headers": []}, "capture"), ("t", LINE, "jsonl"), ("e", None, "capture")):
         text = b"" if line is None else json.dumps(line).encode() + b"\n"
         (tmp_path / f"{name}.jsonl.zst").write_bytes(zstandard.compress(text))
         opened = open_source(str(tmp_path / f"{name}.jsonl.zst"))
         assert opened.kind == kind
-        expected = [frame(record(7, None, b"\xff", partition=1, offset=5))] if kind == "capture" else None
-        if expected:
-            assert pl.concat(opened.frames()).equals(expected[0])
+        if kind == "capture":
+            expected = frame() if line is None else frame(record(7, None, b"\xff", partition=1, offset=5))
+            assert pl.concat([frame(), *opened.frames()]).equals(expected)
     assert [one["value"].to_list() for one in open_source(str(tmp_path / "t.jsonl.zst")).frames()] == [
         [json.dumps(LINE).encode()]
     ]
+
+
+def test_a_capture_of_another_program_may_have_wider_numbers(tmp_path):
+    path, rows = tmp_path / "c.parquet", frame(record(7, b"v", b"k", partition=1, offset=5))
+    rows.cast({"partition": pl.Int64, "timestamp_type": pl.Int32}).write_parquet(path)
+    opened = open_source(str(path))
+    assert opened.kind == "capture"
+    assert pl.concat(opened.frames()).equals(rows)
+    rows.cast({"timestamp": pl.Datetime("ms")}).write_parquet(path)
+    with pytest.raises(BadInputError, match=r"column 'timestamp' is Datetime.*it must be Int64"):
+        open_source(str(path))
+
+
+def test_what_lies_beside_a_whole_file_does_not_matter(tmp_path, capture):
+    (tmp_path / "t.csv").write_text(CSV, encoding="utf-8")
+    for name, kind in (("t.csv", "csv"), (capture.name, "capture")):
+        (tmp_path / f"{name}.partial").mkdir()
+        assert open_source(str(tmp_path / name)).kind == kind
 
 
 @pytest.mark.parametrize("name", ["c.parquet", "c.parquet.partial", "c.jsonl.zst"])
@@ -100,6 +136,12 @@ def test_what_is_no_source_is_named(tmp_path, name, content, words):
     assert words in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["", ".", "/", "..", ".parquet"])
+def test_names_that_are_no_files_are_named(name):
+    with pytest.raises(BadInputError, match=f"source: {re.escape(name)}: no such file"):
+        open_source(name)
+
+
 def test_a_capture_and_a_topic_need_no_mapping(capture):
     with pytest.raises(BadInputError, match="a capture needs none"):
         open_source(str(capture), mapping=Mapping())
@@ -110,6 +152,12 @@ def test_a_capture_and_a_topic_need_no_mapping(capture):
 def test_a_cluster_that_is_not_there_is_unreachable():
     with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:9 does not answer"):
         open_source("t", servers="127.0.0.1:9")
+
+
+@pytest.mark.parametrize("servers", ["127.0.0.1:x", "127.0.0.1:99999"])
+def test_an_address_that_is_none_is_named(servers):
+    with pytest.raises(BadInputError, match=f"--from {servers}: .*write HOST:PORT"):
+        open_source("t", servers=servers)
 
 
 # -- threads -------------------------------------------------------------------------------------------------
@@ -148,3 +196,71 @@ async def test_a_source_that_is_closed_reads_no_further_and_closes_what_it_read(
     assert len(closed_in) == 1
     assert closed_in[0] is not threading.main_thread()
     assert next(read) <= 10
+
+
+async def test_a_source_that_is_closed_while_nothing_of_it_matches_ends_soon(capture):
+    opened = open_source(str(capture))
+
+    def without_end():
+        while True:
+            yield from opened.frames()
+
+    changes = Changes(filters=Filters(keys=("nobody",)))
+    source = from_thread(replayed(replace(opened, frames=without_end), changes, lambda: 0))
+    first = asyncio.ensure_future(anext(source))
+    await asyncio.sleep(0.1)
+    assert not first.done()
+    first.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await first
+
+
+# -- topics that say nothing ---------------------------------------------------------------------------------
+
+PLACE = TopicPartition("t", 0)
+
+
+class SilentConsumer:
+    """A consumer of a cluster that has gone: it says where partitions begin, and nothing more."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def assign(self, places: list[TopicPartition]) -> None: ...
+
+    def seek(self, place: TopicPartition, offset: int) -> None: ...
+
+    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, 0)
+
+    async def position(self, place: TopicPartition) -> int:
+        return 0
+
+    async def getmany(self, *places: TopicPartition, timeout_ms: int) -> dict[TopicPartition, list[pl.DataFrame]]:
+        await asyncio.sleep(0.01)
+        return {}
+
+
+@pytest.fixture
+def silent(monkeypatch):
+    monkeypatch.setattr(topics, "consumer_for", lambda _: SilentConsumer())
+    return topics.topic_source("nowhere:1", {PLACE: 5})
+
+
+def test_a_cluster_that_falls_silent_is_unreachable(silent, monkeypatch):
+    monkeypatch.setattr(topics, "SILENT_SECONDS", 0.1)
+    with pytest.raises(UnreachableError, match=r"nowhere:1 has said nothing of t:0 for 0\.1 s"):
+        next(silent)
+
+
+async def test_a_silent_cluster_keeps_no_source_from_being_closed(silent):
+    source = from_thread(silent)
+    first = asyncio.ensure_future(anext(source))
+    await asyncio.sleep(0.1)
+    assert not first.done()
+    first.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await first

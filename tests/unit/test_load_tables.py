@@ -48,6 +48,14 @@ def test_rows_of_csv_are_json_objects_of_texts(tmp_path):
     assert frame["topic"].null_count() == frame["partition"].null_count() == 2
 
 
+@pytest.mark.parametrize(("format_", "text"), [("csv", "id\r\na\r\n"), ("jsonl", '{"id":"a"}\r\n')])
+def test_a_byte_order_mark_before_the_first_line_is_left_out(tmp_path, format_, text):
+    path = tmp_path / f"t.{format_}"
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    found = pl.concat(table_source(path, format_, Mapping(key="id")))
+    assert (found["key"].to_list(), found["value"].to_list()) == ([b"a"], [b'{"id":"a"}'])
+
+
 def test_lines_of_jsonl_are_values_byte_for_byte(tmp_path):
     lines = ['{"id": 7, "x":1.50, "at":"2026-01-01T00:00:00.5Z"}', '{"at":1767225601000,  "id":"é"}']
     path = written(tmp_path, "a.jsonl", "\n\n".join(lines))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from schemas.errors import BadInputError
+from schemas.errors import BadInputError, ExitCode
+from services import record_commands
 from services.capture.files import new_capture
 from services.capture.span import Place, parse_place
 from services.cli import build_app
@@ -73,6 +75,12 @@ def test_wrong_places_are_named(text, option, told):
         (["topic", "--out", "a.csv"], "a.csv is of no known kind"),
         (["topic", "--out", "a.parquet", "--from", "yesterday"], "--from 'yesterday'"),
         (["topic", "--finish", "a.parquet"], "takes the file alone"),
+        (["topic", "--out", "a.parquet", "--from", "9", "--until", "9"], "--from 9 is not before --until 9"),
+        (["topic", "--out", "a.parquet", "--from", "0=9", "--until", "8"], "topic:0: --from 9 is behind --until 8"),
+        (
+            ["topic", "--out", "a.parquet", "--from", "1771290000000ms", "--until", "2026-02-17T01:00:00Z"],
+            "--from 1771290000000ms is not before --until 1771290000000ms",
+        ),
         (["--finish", "none.parquet"], "there is neither"),
     ],
 )
@@ -91,3 +99,14 @@ def test_finish_says_how_many_records_there_are(tmp_path):
     done = CliRunner().invoke(build_app(["record"]), ["record", "--finish", str(path), "--json"])
     assert (done.exit_code, json.loads(done.stdout)) == (0, {"records": len(NASTY)})
     assert path.exists()
+
+
+def test_ctrl_c_before_recording_begins_is_told_by_the_exit_code(tmp_path, monkeypatch):
+    async def reachable(_: str) -> None: ...
+
+    async def stopped(*_: Any) -> None: ...
+
+    monkeypatch.setattr(record_commands, "check_reachable", reachable)
+    monkeypatch.setattr(record_commands.Order, "carried_out", stopped)
+    arguments = ["record", "topic", "--out", str(tmp_path / "a.parquet"), "--broker", "nowhere:1"]
+    assert CliRunner().invoke(build_app(["record"]), arguments).exit_code == ExitCode.INTERRUPTED

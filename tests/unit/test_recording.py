@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.errors import KafkaConnectionError, OffsetOutOfRangeError
 
 from producers.load.sources.captures import capture_source
 from schemas.errors import BadInputError, UnreachableError
@@ -75,9 +75,12 @@ def played(monkeypatch: pytest.MonkeyPatch, answers: Sequence[pl.DataFrame | Exc
     monkeypatch.setattr(recording, "plan", planned)
 
 
+def order_of(path: Path) -> Order:
+    return Order("nowhere:1", ["t"], path, Place("beginning"), Place("end"))
+
+
 def carried_out(path: Path) -> Any:
-    order = Order("nowhere:1", ["t"], path, Place("beginning"), Place("end"))
-    return asyncio.run(order.carried_out(asyncio.Event(), lambda *_: None))
+    return asyncio.run(order_of(path).carried_out(asyncio.Event(), lambda *_: None))
 
 
 def records(first: int, count: int) -> pl.DataFrame:
@@ -136,3 +139,47 @@ def test_a_full_disk_is_an_error_that_names_what_can_be_done(path, monkeypatch):
     with pytest.raises(BadInputError, match=r"No space left on device\. make room\. 5 records are kept"):
         carried_out(path)
     assert finish_capture(path) == 5
+
+
+def test_nothing_is_kept_behind_what_could_not_be_written(path, monkeypatch):
+    append = Capture.append
+    monkeypatch.setattr(recorder, "FLUSH_BYTES", 1)
+
+    def full_for_a_moment(capture: Capture, frame: pl.DataFrame) -> None:
+        if frame["offset"][0] == 5:
+            raise BadInputError("record", "No space left on device", "make room")
+        append(capture, frame)
+
+    monkeypatch.setattr(Capture, "append", full_for_a_moment)
+    played(monkeypatch, [records(0, 5), records(5, 5), records(10, 5)], end=15)
+    with pytest.raises(BadInputError, match=r"5 records are kept"):
+        carried_out(path)
+    assert finish_capture(path) == 5
+
+
+def test_ctrl_c_before_anything_is_recorded_ends_it_and_leaves_nothing(path, monkeypatch):
+    async def for_ever(*_: Any) -> list[Reading]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def interrupted() -> Any:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.05, stop.set)
+        async with asyncio.timeout(5):
+            return await order_of(path).carried_out(stop, lambda *_: None)
+
+    played(monkeypatch, [], end=None)
+    monkeypatch.setattr(recording, "plan", for_ever)
+    assert asyncio.run(interrupted()) is None
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), KafkaConnectionError("gone")])
+def test_a_broker_that_answers_no_more_is_unreachable(path, monkeypatch, error):
+    async def failing(*_: Any) -> list[Reading]:
+        raise error
+
+    played(monkeypatch, [], end=None)
+    monkeypatch.setattr(recording, "plan", failing)
+    with pytest.raises(UnreachableError, match="nowhere:1 does not say what there is of t"):
+        carried_out(path)

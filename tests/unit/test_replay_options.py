@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from producers.load.sources.mapping import Mapping, Time
 from producers.load.transforms.filters import Filters
 from producers.load.transforms.replaying import Changes
 from schemas.errors import BadInputError
+from services.cli import build_app
 from services.replay_options import Pace, changes_of, filters_of, mapping_of, pace_of
 
 USUAL: dict[str, Any] = {
@@ -79,6 +81,7 @@ def test_changes():
         ({"rewrite": ["a"]}, "--rewrite a with --timestamps keep. give --timestamps shift or now"),
         ({"timed": False}, "a source without times, and ×2. name its time with --time-column"),
         ({"timed": False, "pace": Pace(), "timestamps": "shift"}, "a source without times, and --timestamps shift"),
+        ({"timed": False, "pace": Pace(), "filters": Filters(from_time=1)}, "a source without times, and --from-time"),
         ({"timed": False, "pace": Pace(), "rewrite": ["a"]}, "a source without times, and --rewrite a"),
     ],
 )
@@ -140,3 +143,8 @@ def test_wrong_filters_are_named(asked, words):
     with pytest.raises(BadInputError) as raised:
         filters_of(**NO_FILTERS | asked)
     assert words in str(raised.value)
+
+
+def test_an_address_that_is_none_is_named():
+    with pytest.raises(BadInputError, match="`elsewhere` is not the address of a broker"):
+        CliRunner().invoke(build_app(["replay"]), ["replay", "topic", "--from", "elsewhere"], catch_exceptions=False)

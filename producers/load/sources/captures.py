@@ -7,7 +7,8 @@ A line is ``{"topic": …, "partition": 0, "offset": 0, "timestamp": 0, "timesta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -17,6 +18,7 @@ import zstandard
 
 from producers.load.frames import RECORDS
 from producers.load.header_lists import header_lists
+from producers.load.sources.threads import check_wanted
 from schemas.errors import BadInputError
 
 PARQUET, JSONL = ".parquet", ".jsonl.zst"
@@ -26,7 +28,11 @@ PARTIAL: Final = ".partial"
 FORMAT_KEY: Final = "quetma.capture_format"
 FORMAT: Final = "1"
 """In the metadata of a Parquet capture: the version of `RECORDS`."""
+BYTES_KEY: Final = "quetma.capture_bytes"
+"""The same: bytes of keys, values and headers."""
 ROWS: Final = 8192
+FRAME_BYTES: Final = 8 << 20
+"""A frame of large records has fewer rows: several frames are in memory at once."""
 _READ_BYTES: Final = 1 << 16
 _WINDOW_BYTES: Final = 1 << 27
 _NEEDED: Final = ("offset", "timestamp", "timestamp_type", "headers")
@@ -41,6 +47,7 @@ def capture_source(path: Path, rows: int = ROWS) -> Iterator[pl.DataFrame]:
         BadInputError: if it is no capture, is not finished, or is damaged; it names file, row and column.
     """
     path = Path(path)
+    check_finished(path)
     _check_there(path)
     if path.name.endswith(JSONL):
         yield from _frames_of_lines(path, rows)
@@ -48,7 +55,25 @@ def capture_source(path: Path, rows: int = ROWS) -> Iterator[pl.DataFrame]:
         yield from _frames_of_parquet(path, rows)
 
 
-def _check_there(path: Path) -> None:
+def records_of_topic(path: Path, topic: str) -> Iterator[pl.DataFrame]:
+    """Yield the records of a topic that has few of those in a capture; of what has none, as little as can be is read.
+
+    Raises:
+        BadInputError: as `capture_source`, but for what is wrong elsewhere.
+    """
+    if path.name.endswith(JSONL):
+        yield from _few_of_lines(path, topic)
+    else:
+        found = pl.scan_parquet(path, glob=False).filter(pl.col("topic") == topic)
+        yield found.select(list(RECORDS)).cast(RECORDS).collect(engine="streaming")
+
+
+def check_finished(path: Path) -> None:
+    """See that a path is not a capture of which a crash left a part.
+
+    Raises:
+        BadInputError: if it is; it says how it can be finished.
+    """
     partial = path.with_name(path.name + PARTIAL)
     unfinished = path if path.name.endswith(PARTIAL) else partial
     if unfinished.exists() and (unfinished == path or not path.exists()):
@@ -56,6 +81,19 @@ def _check_there(path: Path) -> None:
         found = f"{unfinished} is a capture that is not finished"
         fix = f"if nothing writes it any more: quetma record --finish {path.with_name(whole)}"
         raise BadInputError("capture", found, fix)
+
+
+def check_columns(path: Path) -> None:
+    """See that the columns of a capture are of types that can be read; lines are looked at when they are read.
+
+    Raises:
+        BadInputError: if one is not.
+    """
+    if path.suffix == PARQUET:
+        _casts(path, pl.Schema(pl.read_parquet_schema(path)))
+
+
+def _check_there(path: Path) -> None:
     if not path.name.endswith(SUFFIXES):
         raise BadInputError("capture", f"{path} is no capture by its name", f"captures end in {' or '.join(SUFFIXES)}")
     if not path.is_file():
@@ -70,6 +108,7 @@ def _frames_of_parquet(path: Path, rows: int) -> Iterator[pl.DataFrame]:
     try:
         scanned = pl.scan_parquet(path, glob=False)
         casts = _casts(path, scanned.collect_schema())
+        rows = min(rows, _rows_of_frames(path))
         read = scanned.select(list(RECORDS)).collect_batches(chunk_size=rows, lazy=True)
         for batch in read:
             for frame in batch.iter_slices(rows):
@@ -78,6 +117,13 @@ def _frames_of_parquet(path: Path, rows: int) -> Iterator[pl.DataFrame]:
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise BadInputError("capture", f"{path}, behind row {first}: {reason}", _FIX) from None
+
+
+def _rows_of_frames(path: Path) -> int:
+    """Return how many records fill a frame, by what they have on average."""
+    size = max(int(pl.read_parquet_metadata(path).get(BYTES_KEY, 0)), path.stat().st_size)
+    records = int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
+    return max(1, records * FRAME_BYTES // size)
 
 
 def _casts(path: Path, found: pl.Schema) -> list[str]:
@@ -154,17 +200,37 @@ _DECODER: Final = msgspec.json.Decoder(_Line)
 
 
 def _frames_of_lines(path: Path, rows: int) -> Iterator[pl.DataFrame]:
-    first, kept = 0, list[_Line]()
-    try:
+    first, kept, size = 0, list[_Line](), 0
+    with _readable(path, lambda: first + len(kept)):
         for block in _blocks(path):
             kept += _decoded(path, block, first + len(kept))
-            while len(kept) >= rows:
+            size += len(block)
+            while len(kept) >= rows or (kept and size >= FRAME_BYTES):
                 yield _frame(kept[:rows])
-                first, kept = first + rows, kept[rows:]
-    except (zstandard.ZstdError, EOFError, OSError) as error:
-        raise BadInputError("capture", f"{path}, behind row {first + len(kept)}: {error}", _FIX) from None
+                first, kept, size = first + len(kept[:rows]), kept[rows:], 0
     if kept:
         yield _frame(kept)
+
+
+def _few_of_lines(path: Path, topic: str) -> Iterator[pl.DataFrame]:
+    """Yield the lines of a topic; what cannot have any is not decoded, which is most of the work."""
+    first, name = 0, msgspec.json.encode(topic)
+    with _readable(path, lambda: first):
+        for block in _blocks(path):
+            check_wanted()
+            lines = _decoded(path, block, first) if name in block else []
+            first += block.count(b"\n")
+            if found := [line for line in lines if line.topic == topic]:
+                yield _frame(found)
+
+
+@contextmanager
+def _readable(path: Path, row: Callable[[], int]) -> Iterator[None]:
+    """Say of what is damaged behind which row it is."""
+    try:
+        yield
+    except (zstandard.ZstdError, EOFError, OSError) as error:
+        raise BadInputError("capture", f"{path}, behind row {row()}: {error}", _FIX) from None
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

@@ -16,7 +16,15 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from producers.load.frames import RECORDS
-from producers.load.sources.captures import PARTIAL, capture_source
+from producers.load.sources.captures import (
+    JSONL,
+    PARTIAL,
+    SUFFIXES,
+    capture_source,
+    check_columns,
+    check_finished,
+    records_of_topic,
+)
 from producers.load.sources.mapping import Mapping
 from producers.load.sources.places import Places, time_text
 from producers.load.sources.tables import Format, table_source
@@ -24,7 +32,6 @@ from producers.load.sources.topics import topic_ends, topic_source
 from schemas.errors import BadInputError
 from schemas.topics import CELLS
 
-CAPTURE_JSONL: Final = ".jsonl.zst"
 _FORMATS: Final[dict[str, Format]] = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _COMPRESSED: Final = (".gz", ".zst")
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -82,8 +89,8 @@ def open_source(name: str, *, servers: str | None = None, mapping: Mapping | Non
             raise BadInputError("source", f"a mapping of columns for the topic {name}", "leave it out: it has none")
         return _topic(name, servers)
     path = Path(name)
-    if name.endswith(PARTIAL) or path.with_name(path.name + PARTIAL).exists():
-        return _capture(path)  # or an error that says how it can be finished
+    if name.endswith((*SUFFIXES, PARTIAL)):
+        check_finished(path)
     if not path.is_file():
         raise BadInputError("source", f"{name}: no such file", f"{_ALLOWED}; or a topic with --from HOST:PORT")
     if is_capture(path):
@@ -106,17 +113,19 @@ def is_capture(path: Path) -> bool:
     """Whether a file is one that `quetma record` made: it has the columns of records, all of them."""
     if path.suffix == ".parquet":
         try:
-            return pl.read_parquet_schema(path) == RECORDS
+            return set(pl.read_parquet_schema(path)) >= set(RECORDS)
         except (PolarsError, OSError) as error:
             found = str(error).partition("\n")[0]
             raise BadInputError("source", f"{path}: {found}", "give a whole Parquet file") from None
-    return path.name.endswith(CAPTURE_JSONL) and _first_fields(path) >= set(RECORDS)
+    return path.name.endswith(JSONL) and _first_fields(path) >= set(RECORDS)
 
 
 def _first_fields(path: Path) -> set[str]:
-    """Return the fields of the first line of a compressed file, none if it has none."""
+    """Return the fields of the first line of a compressed file; those of records if there is none, which is a capture
+    of nothing."""
     try:
-        return set(_decode_fields(pl.read_lines(path, n_rows=1, glob=False).item()))
+        lines = pl.read_lines(path, n_rows=1, glob=False)
+        return set(_decode_fields(lines.item())) if len(lines) else set(RECORDS)
     except (PolarsError, OSError, ValueError, msgspec.MsgspecError):
         return set()  # what is wrong with it, reading says
 
@@ -129,8 +138,7 @@ def _format(path: Path) -> Format:
 
 
 def _capture(path: Path) -> Opened:
-    if not path.is_file():
-        next(capture_source(path))
+    check_columns(path)
     records, first_at, last_at = _parquet_facts(path) if path.suffix == ".parquet" else (None, None, None)
     return Opened(
         Places(str(path), in_topics=True),
@@ -158,12 +166,8 @@ def _parquet_facts(path: Path) -> tuple[int, int | None, int | None]:
 
 
 def _cells(path: Path) -> pl.DataFrame:
-    """Return the announcements of cells in a capture, which are few; all of it is read once for them."""
-    if path.suffix == ".parquet":
-        found = pl.scan_parquet(path, glob=False).filter(pl.col("topic") == CELLS)
-        return found.collect(engine="streaming")
-    frames = (frame.filter(pl.col("topic") == CELLS) for frame in capture_source(path))
-    return pl.concat([RECORDS.to_frame(), *(frame for frame in frames if len(frame))])
+    """Return the announcements of cells in a capture, which are few; all of it is looked through once for them."""
+    return pl.concat([RECORDS.to_frame(), *records_of_topic(path, CELLS)])
 
 
 def _topic(name: str, servers: str) -> Opened:

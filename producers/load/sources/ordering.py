@@ -16,6 +16,8 @@ from schemas.errors import BadInputError
 
 DEFAULT_BUFFER: Final = 100_000
 """Records that are held back for those that may come behind them."""
+MOST_PIECES: Final = 64
+"""Of what is held back, in memory."""
 
 
 def in_order(frames: Iterator[pl.DataFrame], buffer: int, places: Places) -> Iterator[pl.DataFrame]:
@@ -34,7 +36,7 @@ def in_order(frames: Iterator[pl.DataFrame], buffer: int, places: Places) -> Ite
     for frame in frames:
         if passed is not None:
             _check(frame, passed, buffer, places)
-        held = _sorted(frame if held is None else pl.concat([held, frame]))
+        held = _sorted(frame if held is None else _joined(held, frame))
         ready = len(held) - buffer
         if ready > 0:
             passed = held["timestamp"][ready - 1]
@@ -42,6 +44,12 @@ def in_order(frames: Iterator[pl.DataFrame], buffer: int, places: Places) -> Ite
             held = held.slice(ready)
     if held is not None and len(held):
         yield held
+
+
+def _joined(held: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return one behind the other; filters leave small frames, and each call takes time for each piece there is."""
+    joined = pl.concat([held, frame])
+    return joined.rechunk() if joined.n_chunks() > MOST_PIECES else joined
 
 
 def _sorted(frame: pl.DataFrame) -> pl.DataFrame:

@@ -25,6 +25,9 @@ BATCH: Final = 8192
 _TYPES: Final[dict[Type, Any]] = {"int": pl.Int64, "float": pl.Float64, "bool": pl.Boolean, "text": pl.String}
 _TRUTH: Final = {"true": True, "false": False}
 
+_MARK: Final = "\ufeff"
+"""What some programs, Excel among them, write before the first line."""
+
 _decode_row = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 
@@ -222,7 +225,10 @@ def _lines(path: Path) -> Iterator[str]:
     number = 1
     try:
         for frame in pl.scan_lines(path, glob=False).collect_batches(chunk_size=BATCH, lazy=True):
-            yield from frame.to_series().to_list()
+            lines = frame.to_series().to_list()
+            if number == 1:
+                lines[0] = lines[0].removeprefix(_MARK)
+            yield from lines
             number += len(frame)
     except (PolarsError, OSError) as error:
         raise _unreadable(path, number, error, "give UTF-8, as it is or compressed by gzip or zstd") from None

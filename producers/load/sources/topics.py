@@ -7,58 +7,41 @@ bounded: of each partition what one fetch brings.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+import time
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import polars as pl
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from producers.load.frames import RECORDS
-from producers.load.sources.merging import Merge
-from producers.topic_tails import consumer_of
+from producers.kafka_topics import partition_counts
+from producers.load.framed import POLL_MS, consumer_for, fetching
+from producers.load.sources.threads import check_wanted
+from producers.load.sources.time_order import TimeOrder
 from schemas.errors import BadInputError, UnreachableError
 
 ROWS: Final = 8192
-POLL_MS: Final = 200
-_NO_ERROR: Final = 0
+STAGE: Final = "source"
+SILENT_SECONDS: Final = 60.0
+"""For how long a cluster may say nothing of partitions of which there is more to be read."""
 
 Ends = dict[TopicPartition, int]
 """Offset behind the last record of each partition."""
-
-
-async def partition_counts(servers: str) -> dict[str, int]:
-    """Return all topics of a cluster and how many partitions each has.
-
-    Asking for a topic by its name would make some brokers create it.
-
-    Raises:
-        UnreachableError: if the cluster does not answer.
-    """
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers.split(","))
-    try:
-        await admin.start()
-        described = await admin.describe_topics(await admin.list_topics())
-    except (KafkaError, OSError) as error:
-        raise UnreachableError("topics", f"{servers} does not answer: {error}", "start it, or name another") from None
-    finally:
-        await admin.close()
-    return {
-        one["topic"]: len(one["partitions"])
-        for one in described
-        if one["error_code"] == _NO_ERROR and one["partitions"]
-    }
 
 
 def topic_ends(servers: str, topic: str) -> Ends:
     """Return where the partitions of a topic end now. Use it outside a running event loop.
 
     Raises:
-        BadInputError: if there is no such topic.
+        BadInputError: if there is no such topic, or what is said of the cluster is no address.
         UnreachableError: if the cluster does not answer.
     """
-    return asyncio.run(_ends(servers, topic))
+    try:
+        return asyncio.run(_ends(servers, topic))
+    except (ValueError, OverflowError) as error:  # of the client, where a port is none
+        raise BadInputError(STAGE, f"--from {servers}: {error}", "write HOST:PORT, several with commas") from None
 
 
 def topic_source(servers: str, ends: Ends) -> Iterator[pl.DataFrame]:
@@ -67,7 +50,8 @@ def topic_source(servers: str, ends: Ends) -> Iterator[pl.DataFrame]:
     It has an event loop of its own: read it in a thread in which none runs.
 
     Raises:
-        UnreachableError: if the cluster does not answer.
+        BadInputError: if records are gone before they are read, or damaged.
+        UnreachableError: if the cluster does not answer, or says nothing for a minute.
     """
     with asyncio.Runner() as runner:
         frames = _frames(servers, ends)
@@ -82,73 +66,79 @@ async def _following(frames: AsyncIterator[pl.DataFrame]) -> pl.DataFrame | None
     return await anext(frames, None)
 
 
+@asynccontextmanager
+async def _consumer(servers: str, places: Collection[TopicPartition]) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = consumer_for(servers)
+    try:
+        await consumer.start()
+        consumer.assign(list(places))
+        yield consumer
+    except KafkaError as error:
+        raise UnreachableError(STAGE, f"{servers} does not answer: {error}", "start it, or name another") from None
+    finally:
+        await consumer.stop()
+
+
 async def _ends(servers: str, topic: str) -> Ends:
     counts = await partition_counts(servers)
     if topic not in counts:
         known = ", ".join(sorted(counts)) or "none"
-        raise BadInputError("source", f"{servers} has no topic {topic!r}", f"its topics are {known}")
+        raise BadInputError(STAGE, f"{servers} has no topic {topic!r}", f"its topics are {known}")
     places = [TopicPartition(topic, number) for number in range(counts[topic])]
-    async with consumer_of(servers, places) as consumer:
-        for place in places:  # a fetch at an end brings nothing; its answer says where the end is
-            consumer.seek(place, max(0, (await consumer.end_offsets([place]))[place]))
-        ends: Ends = {}
+    async with _consumer(servers, places) as consumer:
+        # A fetch at an end brings nothing; its answer says where the end is. What `end_offsets` says may be before it.
+        for place, end in (await consumer.end_offsets(places)).items():
+            consumer.seek(place, max(0, end))
+        begun, ends = time.monotonic(), Ends()
         while len(ends) < len(places):
+            _check_silence(servers, begun, [place for place in places if place not in ends])
             await consumer.getmany(timeout_ms=POLL_MS)
             ends = {place: end for place in places if (end := consumer.highwater(place)) is not None}
         return ends
 
 
 async def _frames(servers: str, ends: Ends) -> Any:
-    merge = Merge([place.partition for place in ends])
-    by_number = {place.partition: place for place in ends}
-    async with consumer_of(servers, ends) as consumer:
-        await consumer.seek_to_beginning(*ends)
-        await _end_those_read(consumer, ends, merge)
+    order, places = TimeOrder(len(ends)), list(ends)
+    async with _consumer(servers, places) as consumer:
+        begins = await consumer.beginning_offsets(places)
+        for place, begin in begins.items():
+            consumer.seek(place, begin)
+        open_ = {lane for lane, place in enumerate(places) if begins[place] < ends[place]}
         while True:
-            wanted = [by_number[number] for number in merge.wanted()]
+            wanted = [lane for lane in sorted(open_) if not order.has(lane)]
             if wanted:
-                await _fetch(consumer, ends, merge, wanted)
-            elif (frame := merge.ready()) is not None:
-                for part in frame.iter_slices(ROWS):
+                found = await _fetched(consumer, servers, [places[lane] for lane in wanted])
+                for lane in wanted:
+                    for frame in found.get(places[lane], ()):
+                        order.put(lane, frame.filter(pl.col("offset") < ends[places[lane]]))
+                    if await consumer.position(places[lane]) >= ends[places[lane]]:
+                        open_.discard(lane)
+            elif (ready := order.take(open_)) is not None:
+                for part in ready.iter_slices(ROWS):
                     yield part
             else:
                 return
 
 
-async def _fetch(
-    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], merge: Merge, wanted: list[Any]
-) -> None:
-    for place, found in (await consumer.getmany(*wanted, timeout_ms=POLL_MS)).items():
-        records = [record for record in found if record.offset < ends[place]]
-        if records:
-            merge.add(place.partition, frame_of(records))
-    await _end_those_read(consumer, {place: ends[place] for place in wanted}, merge)
+async def _fetched(
+    consumer: AIOKafkaConsumer, servers: str, wanted: list[TopicPartition]
+) -> dict[TopicPartition, list[pl.DataFrame]]:
+    """Return what comes next of some of these partitions, all of which have more.
+
+    Raises:
+        UnreachableError: if nothing comes for long.
+    """
+    begun, positions = time.monotonic(), [await consumer.position(place) for place in wanted]
+    while True:
+        check_wanted()
+        _check_silence(servers, begun, wanted)
+        with fetching(STAGE):
+            found: dict[TopicPartition, list[pl.DataFrame]] = await consumer.getmany(*wanted, timeout_ms=POLL_MS)
+        if found or positions != [await consumer.position(place) for place in wanted]:
+            return found
 
 
-async def _end_those_read(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], merge: Merge) -> None:
-    for place, end in ends.items():
-        if await consumer.position(place) >= end:
-            merge.end(place.partition)
-
-
-def frame_of(records: Iterable[Any]) -> pl.DataFrame:
-    """Return records (aiokafka ConsumerRecord) as a frame."""
-    rows = [
-        (
-            record.topic,
-            record.partition,
-            record.offset,
-            record.timestamp,
-            record.timestamp_type,
-            record.key,
-            record.value,
-            [{"name": name, "value": value} for name, value in record.headers],
-        )
-        for record in records
-    ]
-    return pl.DataFrame(
-        {
-            name: pl.Series(name, column, dtype=kind)
-            for (name, kind), column in zip(RECORDS.items(), zip(*rows, strict=True), strict=True)
-        }
-    )
+def _check_silence(servers: str, begun: float, wanted: list[TopicPartition]) -> None:
+    if time.monotonic() - begun > SILENT_SECONDS:
+        named = ", ".join(f"{place.topic}:{place.partition}" for place in wanted)
+        raise UnreachableError(STAGE, f"{servers} has said nothing of {named} for {SILENT_SECONDS:g} s", "is it up?")

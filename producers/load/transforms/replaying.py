@@ -13,6 +13,7 @@ import polars as pl
 
 from producers.load.sources.opened import Opened
 from producers.load.sources.ordering import in_order
+from producers.load.sources.threads import while_wanted
 from producers.load.transforms.filters import Filters
 from producers.load.transforms.fresh_ids import renamed
 from producers.load.transforms.partitions import Partitions, placed
@@ -95,7 +96,7 @@ def _once(source: Opened, changes: Changes) -> Iterator[pl.DataFrame]:
     come last, and workers set aside payments of cells that they do not know.
     """
     cells = changes.filters.of(source.cells())
-    rest = (changes.filters.of(frame) for frame in source.frames())
+    rest = (changes.filters.of(frame) for frame in while_wanted(source.frames()))
     rest = (frame.filter(pl.col("topic").ne_missing(CELLS)) if len(cells) else frame for frame in rest)
     records: Iterator[pl.DataFrame] = (frame for frame in rest if len(frame))
     if changes.buffer is not None:

@@ -15,9 +15,12 @@ import polars as pl
 from producers.load.sources.places import Places
 from producers.load.transforms.json_fields import cut, is_object, texts
 from schemas.errors import BadInputError
+from schemas.topics import ACCOUNTS, ALERTS, CELLS, INTERVENTIONS, LEDGER, QR_CODES, TRUTH
 
 _NUMBER: Final = re.compile(rb"-?[0-9]{1,18}(?=[,}])").match
 Timestamps = Literal["keep", "shift", "now"]
+BESIDE_PAYMENTS: Final = (CELLS, QR_CODES, ACCOUNTS, TRUTH, LEDGER, ALERTS, INTERVENTIONS)
+"""Topics of ours that a capture of payments may have too."""
 FEW: Final = 400
 """Up to so many records, one by one takes less time than columns do: what is due together is often few."""
 
@@ -29,7 +32,8 @@ def moved(frame: pl.DataFrame, by: int | pl.Series, fields: Sequence[str], place
         frame: of records.
         by: milliseconds, of all or of each.
         fields: of values that are JSON objects: epoch milliseconds, which move by as much. All other bytes of a value
-            stay as they are. Values that are no JSON objects stay whole: a capture of ours may have broken ones.
+            stay as they are. Values that are no JSON objects stay whole: a capture of ours may have broken ones. So do
+            those of our topics that go with payments and have no such field.
         places: names the record that an error is about.
 
     Raises:
@@ -74,7 +78,8 @@ def _many_rewritten(frame: pl.DataFrame, field: str, shift: pl.Series, places: P
     text = texts(frame["value"])
     parts = cut(text, field)
     number = parts["token"].str.extract("^(-?[0-9]{1,18})$", 1).cast(pl.Int64)
-    for row in (number.is_null() & text.is_not_null()).arg_true().to_list():
+    beside = frame["topic"].is_in(BESIDE_PAYMENTS).fill_null(value=False) & parts["token"].is_null()
+    for row in (number.is_null() & text.is_not_null() & ~beside).arg_true().to_list():
         token = parts["token"][row]
         if token is not None or is_object(text[row]):
             found = f"{places.of(frame, row)}: field {field!r} " + ("is missing" if token is None else f"= {token}")

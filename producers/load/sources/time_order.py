@@ -61,6 +61,10 @@ class TimeOrder:
             taken = taken.sort(_DUE, maintain_order=True)
         return taken.drop(_DUE)
 
+    def has(self, lane: int) -> bool:
+        """Return whether anything of a partition waits for others."""
+        return bool(self._lanes[lane].waiting)
+
     def bytes_of(self, lane: int) -> int:
         """Return how much of a partition waits for others."""
         return self._lanes[lane].size
