@@ -37,10 +37,18 @@ class BatchClient:
         servers: HOST:PORT[,HOST:PORT…].
         batch_bytes: largest batch, uncompressed.
         retried: is told how many times more than once a batch has gone out.
+        close_seconds: for how long the end waits for what is under way.
     """
 
-    def __init__(self, servers: str, batch_bytes: int, retried: Callable[[int], object]) -> None:
+    def __init__(
+        self,
+        servers: str,
+        batch_bytes: int,
+        retried: Callable[[int], object],
+        close_seconds: float = REQUEST_TIMEOUT_MS / 1000,
+    ) -> None:
         self._servers, self._batch_bytes, self._retried = servers, batch_bytes, retried
+        self._close_seconds = close_seconds
         self._producer: AIOKafkaProducer
         self._idempotent = False
 
@@ -53,12 +61,15 @@ class BatchClient:
         except KafkaError as error:
             await producer.stop()
             raise UnreachableError("publish", f"{self._servers} does not answer: {error}", "start it") from None
+        except asyncio.CancelledError:
+            await producer.stop()
+            raise
         self._producer = producer
         return self
 
     async def __aexit__(self, *_: object) -> None:
         with suppress(TimeoutError):  # an idempotent producer would go on trying as long as the broker is away
-            await asyncio.wait_for(self._producer.stop(), REQUEST_TIMEOUT_MS / 1000)
+            await asyncio.wait_for(self._producer.stop(), self._close_seconds)
 
     def _new_producer(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(

@@ -10,10 +10,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from threading import local
 from typing import Final
 
-import cramjam
 import numpy as np
+import zstandard
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.util import calc_crc32c
 
@@ -31,6 +32,16 @@ epoch and sequence, records: Kafka's record format v2."""
 _LENGTH_COUNTS_FROM, _CHECKSUM_AT, _CHECKED_FROM, _PRODUCER_AT = 12, 17, 21, 43
 
 
+class _Compressors(local):
+    """One for each thread, kept: to make one anew for each batch takes longer than to compress some records."""
+
+    def __init__(self) -> None:
+        self.zstd = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
+
+
+_compressors = _Compressors()
+
+
 class SealedBatch:
     """A batch as it goes over the wire. It has what aiokafka asks of a `BatchBuilder` that is closed."""
 
@@ -41,7 +52,7 @@ class SealedBatch:
             records: their bytes.
             times: their event times, UTC epoch milliseconds, shape (records,).
         """
-        packed = memoryview(cramjam.zstd.compress(records, level=ZSTD_LEVEL))
+        packed = _compressors.zstd.compress(records)
         self._count = len(times)
         self.sent = 0
         """How many times it went out, or was about to."""

@@ -5,6 +5,7 @@ In: a broker. Out: how many partitions topics have.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -28,6 +29,9 @@ class Admin:
         except KafkaError as error:
             await self._client.close()
             raise UnreachableError("topics", f"{self._servers} does not answer: {error}", "start it") from None
+        except asyncio.CancelledError:
+            await self._client.close()
+            raise
         return self._client
 
     async def __aexit__(self, *_: object) -> None:

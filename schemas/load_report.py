@@ -68,6 +68,7 @@ class Second(_Part):
     cpu: float | None = Field(description="CPU seconds per second of this process, all threads")
     loop_cpu: float | None = Field(description="CPU seconds per second of the thread that keeps the pace")
     loop_waited: float | None = Field(description="seconds per second that this thread waited for a core")
+    source_waited: float = Field(default=0.0, description="seconds of it in which sending waited for its source")
 
 
 class Cpu(_Part):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,7 @@ from producers.load.profiles import BUILT_IN
 from producers.plan import Plan
 from producers.scenario_files import load_scenario, scenario_names
 from producers.simulation.world import build_world
+from schemas.errors import BadInputError
 from services.load_options import (
     CONNECT_TIMEOUT,
     CONNECTIONS,
@@ -38,21 +40,27 @@ from services.load_scenario import announced_scenario, bare_scenario
 from services.options import BrokerOption, ForOption, JsonOption, QuietOption, RunOption, settings_for
 from services.output import seconds_of
 from services.processes import set_up_logging
+from services.replay_options import FOREVER, FromOption, KeyColumnOption, MappingOption, ValueColumnOption, mapping_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 
     import polars as pl
 
     from producers.load.parts import Target
+    from producers.load.sources.opened import Opened
     from schemas.settings import Settings
 
 
 def load(
     source: Annotated[
-        str, typer.Argument(help="Scenario, or what `quetma replay` takes: a capture, a file.")
+        str, typer.Argument(help="Scenario, or what `quetma replay` takes: a capture, a file; with --from, a topic.")
     ] = "an-giang",
     *,
+    from_: FromOption = None,
+    mapping: MappingOption = None,
+    key_column: KeyColumnOption = None,
+    value_column: ValueColumnOption = None,
     profile: Annotated[
         str, typer.Option(metavar="NAME|FILE.toml", help=f"One of {', '.join(BUILT_IN)}, or phases in a file.")
     ] = "steady",
@@ -65,8 +73,8 @@ def load(
         int | None, typer.Option(min=0, help="Of Poisson arrivals (0) and the scenario (its own if left out).")
     ] = None,
     loop: Annotated[
-        str, typer.Option(metavar="N|forever", help="How many times a capture or file is gone through.")
-    ] = "forever",
+        str | None, typer.Option(metavar="N|forever", help="How many times what is no scenario is sent; forever.")
+    ] = None,
     run: RunOption = None,
     broker: BrokerOption = None,
     to_topic: ToTopicOption = None,
@@ -90,6 +98,7 @@ def load(
     settings = settings_for(broker, need_broker=to is None)
     # Loaded here: the reference and the help need not wait for what draws reports.
     from producers.load.dispatch import Limits  # noqa: PLC0415
+    from producers.load.sources.opened import open_source  # noqa: PLC0415
     from producers.load.thresholds import parse_threshold  # noqa: PLC0415
     from schemas.load_report import LoadDescription  # noqa: PLC0415
     from services.load_session import Session, Telling, carry_out, target_of  # noqa: PLC0415
@@ -103,52 +112,87 @@ def load(
         hmac_secret_env=hmac_secret_env,
     )
     place, target = target_of(to, to_topic, settings, yes=yes, webhook=webhook)
-    payments = scenario_of(source, run, seed, settings, announced=to is None and to_topic is None)
+    columns = mapping_of(
+        mapping,
+        time_column=None,
+        time_unit=None,
+        time_format=None,
+        time_zone=None,
+        key_column=key_column,
+        value_column=value_column,
+    )
+    frames: AsyncGenerator[pl.DataFrame, None] | Iterator[pl.DataFrame]
+    stamped: Callable[[Target], Target]
+    if is_scenario(source, from_):
+        of_a_file = {"--mapping": mapping, "--key-column": key_column, "--value-column": value_column, "--loop": loop}
+        check_absent(f"the scenario {source}", of_a_file)
+        frames, stamped = scenario_of(source, run, seed, settings, announced=to is None and to_topic is None), _as_it_is
+        about = f"payments of scenario {source}"
+    else:
+        check_absent(f"{source}, which is no scenario", {"--run": run})
+        if from_ is None and not Path(source).suffix:
+            known = ", ".join(scenario_names())
+            fix = f"give one of {known}, a capture or a file, or a topic with --from HOST:PORT"
+            raise BadInputError("arguments", f"no scenario {source!r}", fix)
+        opened, loop = open_source(source, servers=from_, mapping=columns), loop or FOREVER
+        frames, stamped = _recorded(opened, loop, asked)
+        about = opened.description()
     described = LoadDescription(
-        source=source if payments is None else f"payments of scenario {source}",
+        source=about,
         target=place,
         pace="rate",
         asked=asked.in_words(),
         options={"profile": profile, "arrivals": arrivals, "seed": seed, "loop": loop},
     )
-    frames, stamped = (payments, _as_it_is) if payments is not None else _recorded(source, loop, asked)
     limits = Limits(min(seconds or math.inf, asked.profile.seconds), count or math.inf)
     session = Session(frames, lambda _: asked.arrivals(), target, limits, described, stamped=stamped)
     carry_out(session, settings, telling)
 
 
+def check_absent(what: str, options: Mapping[str, object]) -> None:
+    """Refuse options that would say nothing.
+
+    Raises:
+        BadInputError: names the first that was given.
+    """
+    for name, value in options.items():
+        if value is not None:
+            raise BadInputError("arguments", f"{name} {value} for {what}", "leave it out")
+
+
+def is_scenario(source: str, servers: str | None) -> bool:
+    """Return whether a source is a scenario; ``servers`` are those that it is a topic of."""
+    return servers is None and (source in scenario_names() or source.endswith(".toml"))
+
+
 def scenario_of(
     source: str, run: str | None, seed: int | None, settings: Settings, *, announced: bool
-) -> AsyncGenerator[pl.DataFrame, None] | None:
-    """Return the payments of a scenario, None if the source is none.
+) -> AsyncGenerator[pl.DataFrame, None]:
+    """Return the payments of a scenario.
 
     Args:
-        source: as it was given.
+        source: its name or file.
         run: name of the run; one of its own for each load if None.
         seed: of the scenario; its own if None.
         settings: of the broker.
         announced: whether the target is where stream workers read.
     """
-    if source not in scenario_names() and not source.endswith(".toml"):
-        return None
     scenario = load_scenario(source)
     world = build_world(scenario, scenario.seed if seed is None else seed)
     plan = Plan(world, run or f"load-{time.time_ns()}")
     return announced_scenario(plan, settings) if announced else bare_scenario(plan, settings)
 
 
-def _recorded(source: str, loop: str, asked: AskedRate) -> tuple[Iterator[pl.DataFrame], Callable[[Target], Target]]:
-    """Return the records of a capture or a file, and what stamps them if they have no times."""
-    from producers.load.sources.opened import open_source  # noqa: PLC0415
+def _recorded(opened: Opened, loop: str, asked: AskedRate) -> tuple[Iterator[pl.DataFrame], Callable[[Target], Target]]:
+    """Return the records of what `quetma replay` takes, and what stamps them if they have no times."""
     from producers.load.sources.ordering import DEFAULT_BUFFER  # noqa: PLC0415
     from producers.load.transforms.filters import Filters  # noqa: PLC0415
     from producers.load.transforms.replaying import replayed  # noqa: PLC0415
     from services.replay_commands import stamped  # noqa: PLC0415
     from services.replay_options import Pace, changes_of  # noqa: PLC0415
 
-    opened = open_source(source)
     changes = changes_of(
-        pace=Pace(rate=asked.profile.records / asked.profile.seconds),
+        pace=Pace(rate=asked.highest),
         timed=opened.timed,
         timestamps=None,
         rewrite=(),

@@ -5,6 +5,7 @@ In: options. Out: arrivals, and what was asked for in words.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -25,16 +26,21 @@ class AskedRate:
     spacing: Spacing
     seed: int
 
+    @property
+    def highest(self) -> float:
+        """The highest rate, records a second."""
+        return max(max(phase.begin, phase.end) for phase in self.profile.phases)
+
     def arrivals(self) -> RateArrivals:
         """Return when records are due."""
         return RateArrivals(self.profile, self.spacing, self.seed)
 
     def in_words(self) -> str:
         """Return it for people."""
-        highest = max(max(phase.begin, phase.end) for phase in self.profile.phases)
         spaced = "evenly spaced" if self.spacing == "even" else f"Poisson arrivals of seed {self.seed}"
-        records, seconds = round(self.profile.records), self.profile.seconds
-        return f"{self.name} up to {highest:,.10g}/s, {records:,} records in {seconds:,.10g} s, {spaced}"
+        seconds = self.profile.seconds
+        much = f"{round(self.profile.records):,} records in {seconds:,.10g} s" if seconds < math.inf else "without end"
+        return f"{self.name} up to {self.highest:,.10g}/s, {much}, {spaced}"
 
 
 def asked_rate(profile: str, *, rate: float | None, seconds: float | None, spacing: str, seed: int) -> AskedRate:

@@ -8,15 +8,21 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from typing import Final, Protocol
+from collections.abc import Awaitable
+from typing import Final, Literal, Protocol, TypeVar
 
 from producers.load.clock import Clock
 from producers.load.dispatch import LATE_SECONDS, Dispatch, Ended, Limits, begun
 from producers.load.parts import Arrivals, Outcomes, Source, Target
 from schemas.errors import QuetmaError
+from services.processes import ended
 
+T = TypeVar("T")
+INTERRUPTED: Final[Literal["interrupted"]] = "interrupted"
 DRAIN_SECONDS: Final = 10.0
 """For how long answers are waited for when nothing more is sent."""
+INTERRUPTED_DRAIN_SECONDS: Final = 4.0
+"""The same after Ctrl-C or SIGTERM: who sends them kills after some seconds, and the report is to come before."""
 GRACE_SECONDS: Final = 0.5
 """What a dispatch has to end by itself, before it is taken from what it waits for."""
 SWITCH_SECONDS: Final = 0.0005
@@ -28,6 +34,9 @@ class Recorder(Outcomes, Protocol):
 
     def begin(self) -> None:
         """The load begins."""
+
+    def starved(self, seconds: float, at: float) -> None:
+        """Sending has waited for its source, until now."""
 
     def end(self, seconds: float, reason: str) -> None:
         """Nothing more is sent; answers may still come."""
@@ -60,24 +69,37 @@ async def run_load(  # noqa: PLR0917  # one of each part of a load, in the order
         QuetmaError: what the source or the target raises; the recorder has heard of all that was sent before.
     """
     limits = limits or Limits()
-    source = await begun(source)
+    opened = await unless_stopped(begun(source), stop)
+    if opened is None:
+        recorder.end(0.0, INTERRUPTED)
+        return
     switch = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.freeze()  # what is there stays: looking at it again and again for garbage shows in the pace
     clock.begin()
     recorder.begin()
-    dispatch = Dispatch(arrivals, target, clock, stop, limits)
+    dispatch = Dispatch(arrivals, target, clock, stop, limits, recorder.starved)
     try:
-        ended = await _dispatched(dispatch, source, stop, limits)
+        reached = await _dispatched(dispatch, opened, stop, limits)
     except Exception as error:
         recorder.end(clock.now(), f"error: {error if isinstance(error, QuetmaError) else repr(error)}")
         raise
     else:
-        recorder.end(clock.now(), ended.reason)
+        recorder.end(clock.now(), reached.reason)
     finally:
         sys.setswitchinterval(switch)
         gc.unfreeze()
-        await target.drain(drain_seconds)
+        await target.drain(min(drain_seconds, INTERRUPTED_DRAIN_SECONDS) if stop.is_set() else drain_seconds)
+
+
+async def unless_stopped(work: Awaitable[T], stop: asyncio.Event) -> T | None:
+    """Return what comes of work that may take long, None if it is to stop before."""
+    running, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await ended([stopping, *([] if running.done() else [running])])
+    return None if running.cancelled() else running.result()
 
 
 async def _dispatched(dispatch: Dispatch, source: Source, stop: asyncio.Event, limits: Limits) -> Ended:
@@ -96,5 +118,5 @@ async def _dispatched(dispatch: Dispatch, source: Source, stop: asyncio.Event, l
             running.cancel()
             await asyncio.wait({running})
     if running.cancelled():
-        return Ended("interrupted" if stop.is_set() else "limit", dispatch.records)
+        return Ended(INTERRUPTED if stop.is_set() else "limit", dispatch.records)
     return running.result()

@@ -9,7 +9,7 @@ import asyncio
 import math
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,14 +26,15 @@ from producers.load.targets.addresses import check_target
 from producers.load.targets.kafka import KafkaTarget, KafkaTargetSettings
 from producers.load.targets.webhook import WebhookSettings, WebhookTarget
 from producers.load.thresholds import Threshold, broken, judged
-from schemas.errors import BadInputError, CheckFailedError, QuetmaError
+from schemas.errors import BadInputError, CheckFailedError
 from schemas.load_report import LoadDescription, LoadReport
 from schemas.metrics import Metrics
 from schemas.settings import Settings
 from services.load_report import html_page, terminal_summary
-from services.load_run import run_load
+from services.load_run import INTERRUPTED, run_load, unless_stopped
 from services.output import print_json, say
 from services.processes import serve_metrics, until_stopped
+from services.replay_options import FOREVER
 from services.version import VERSION
 
 OpenTarget = Callable[[Recorder, Clock], AbstractAsyncContextManager[Target]]
@@ -68,7 +69,7 @@ def carry_out(session: Session, settings: Settings, telling: Telling) -> None:
 
     Raises:
         CheckFailedError: if a threshold is broken.
-        QuetmaError: what the source or the target raises.
+        Exception: what the source or the target raises.
     """
     if telling.page is not None and not telling.page.parent.is_dir():
         raise BadInputError("arguments", f"--report {telling.page}: no such folder", "create it, or give another")
@@ -83,9 +84,8 @@ def carry_out(session: Session, settings: Settings, telling: Telling) -> None:
         raise CheckFailedError("load", "; ".join(missed), "see the report")
 
 
-async def _sent(session: Session, settings: Settings, *, quiet: bool) -> tuple[Recorder, QuetmaError | None]:
+async def _sent(session: Session, settings: Settings, *, quiet: bool) -> tuple[Recorder, Exception | None]:
     metrics = Metrics("load", CollectorRegistry(), VERSION)
-
     port = serve_metrics(metrics.registry, settings.serve.host, settings.load.metrics_port)
     if not quiet:
         say(f"about to send {intent(session)}; Ctrl-C ends it with the report of what was sent")
@@ -95,23 +95,31 @@ async def _sent(session: Session, settings: Settings, *, quiet: bool) -> tuple[R
         recorder = Recorder(arrivals.asked, metrics)
 
         async def work(stop: asyncio.Event) -> None:
-            async with session.target(recorder, clock) as target, aclosing(_source(session)) as source:
+            async with AsyncExitStack() as stack:
+                opening = stack.enter_async_context(session.target(recorder, clock))
+                target = await unless_stopped(opening, stop)
+                if target is None:
+                    recorder.end(0.0, INTERRUPTED)
+                    return
+                source = await stack.enter_async_context(aclosing(_source(session)))
                 await run_load(source, arrivals, session.stamped(target), recorder, clock, stop, session.limits)
 
         try:
             await until_stopped(work)
-        except QuetmaError as error:
+        except Exception as error:  # noqa: BLE001  # whatever it was: what was sent is told before it is raised
             return recorder, error
     return recorder, None
 
 
 def intent(session: Session) -> str:
-    """Return what is about to be sent, where, how fast, and how much at most, in words."""
+    """Return what is about to be sent, how often, where, how fast, and how much at most, in words."""
     about, limits = session.description, session.limits
+    loop = about.options.get("loop")
+    times = "" if loop in {None, "1"} else ", again and again" if loop == FOREVER else f", {loop} times"
     at_most = [f"{limits.records:,} records"] if math.isfinite(limits.records) else []
     at_most += [f"{limits.seconds:,.10g} s"] if math.isfinite(limits.seconds) else []
     end = f", {' or '.join(at_most)} at most" if at_most else ""
-    return f"{about.source} to {about.target}, {about.asked}{end}"
+    return f"{about.source}{times} to {about.target}, {about.asked}{end}"
 
 
 def _source(session: Session) -> AsyncGenerator[pl.DataFrame, None]:

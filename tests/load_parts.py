@@ -66,12 +66,16 @@ class Heard:
         self.answered_due: list[float] = []
         self.answered_at: list[float] = []
         self.failures: dict[str, int] = {}
+        self.waits: list[tuple[float, float]] = []
 
     def begin(self) -> None:
         self.begun += 1
 
     def end(self, seconds: float, reason: str) -> None:
         self.ended = (seconds, reason)
+
+    def starved(self, seconds: float, at: float) -> None:
+        self.waits.append((seconds, at))
 
     def sent(self, due: Seconds, at: float) -> None:
         self.sent_due += due.tolist()

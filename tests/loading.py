@@ -1,49 +1,47 @@
-"""A load that goes on beside a test: a real recorder and its /metrics, told by a thread.
+"""A system under test for loads: takes webhooks on this machine, and now and then fails.
 
-In: nothing. Out: the port of /metrics.
+In: requests. Out: a URL.
 """
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
-from threading import Event, Thread
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from threading import Thread
 from typing import TYPE_CHECKING
-
-import numpy as np
-from prometheus_client import CollectorRegistry
-
-from producers.load.outcomes import Recorder
-from schemas.metrics import Metrics
-from services.processes import serve_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PER_SECOND = 500
+FAILS = 25
+"""One request of so many is answered with an error."""
 
 
 @contextmanager
-def loading() -> Iterator[int]:
-    """Send 25 records each 50 ms, of which one fails."""
-    metrics = Metrics("load", CollectorRegistry(), "0.0.0")
-    recorder = Recorder(lambda _: float(PER_SECOND), metrics)
-    stop = Event()
+def merchant() -> Iterator[str]:
+    """Answer requests until the block ends."""
+    numbers = count(1)
 
-    def work() -> None:
-        recorder.begin()
-        began = time.monotonic()
-        while not stop.wait(0.05):
-            now = time.monotonic() - began
-            due = now - np.linspace(0.05, 0, 25, endpoint=False)
-            recorder.sent(due, now)
-            recorder.answered(due[1:], now + 0.003)
-            recorder.failed(due[:1], now + 0.003, "http 500")
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
 
-    thread = Thread(target=work)
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(500 if next(numbers) % FAILS == 0 else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield serve_metrics(metrics.registry, "127.0.0.1", 0)
+        yield f"http://127.0.0.1:{server.server_port}/payments"
     finally:
-        stop.set()
+        server.shutdown()
         thread.join()
+        server.server_close()

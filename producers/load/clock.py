@@ -87,7 +87,7 @@ class _Times(ctypes.Structure):
 class _KernelTimer:
     """A timer of Linux that the loop waits for as for a socket; Python has these from 3.13 on."""
 
-    def __init__(self, libc: ctypes.CDLL, file: int) -> None:
+    def __init__(self, libc: ctypes.PyDLL, file: int) -> None:
         self._libc, self._file = libc, file
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Future[None] | None = None
@@ -97,7 +97,8 @@ class _KernelTimer:
     def made(cls) -> _KernelTimer | None:
         """Return a timer, None where the kernel has none."""
         try:
-            libc = ctypes.CDLL(None)
+            # Calls that take a microsecond: giving Python's lock away for them, as CDLL does, means to wait for it.
+            libc = ctypes.PyDLL(None)
             file = libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
         except (OSError, AttributeError):
             return None

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+RESOLUTION: Final = 1e-6
+"""Seconds: in less, clocks of CPU time tell nothing."""
 SCHEDULER: Final = Path("/proc/thread-self/schedstat")
 
 
@@ -42,7 +44,7 @@ def _waited() -> float:
 def shares_of(before: CpuTimes, after: CpuTimes, seconds: float) -> list[float | None]:
     """Return seconds per second of the process, of the thread, and of its waits; None in no time."""
     used = (after.process - before.process, after.loop - before.loop, after.waited - before.waited)
-    return [one / seconds if seconds > 0 else None for one in used]
+    return [one / seconds if seconds >= RESOLUTION else None for one in used]
 
 
 def cores() -> int:

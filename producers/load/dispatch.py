@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -52,11 +52,18 @@ class Ended:
 class Dispatch:
     """One pass from a source to a target. One use only."""
 
-    def __init__(
-        self, arrivals: Arrivals, target: Target, clock: Clock, stop: asyncio.Event, limits: Limits | None = None
+    def __init__(  # noqa: PLR0917  # one of each part of a load, in the order of the way
+        self,
+        arrivals: Arrivals,
+        target: Target,
+        clock: Clock,
+        stop: asyncio.Event,
+        limits: Limits | None = None,
+        starved: Callable[[float, float], object] = lambda _seconds, _at: None,
     ) -> None:
+        """Args: the parts of a load; who hears for how long, and until when, it has waited for its source."""
         self._arrivals, self._target, self._clock, self._stop = arrivals, target, clock, stop
-        self._limits = limits or Limits()
+        self._limits, self._starved = limits or Limits(), starved
         self.records = 0
         """Handed over so far."""
 
@@ -65,7 +72,7 @@ class Dispatch:
 
         The clock is to have begun. Bad input raises what the source does; what was before it has been handed over.
         """
-        async for frame in source:
+        while (frame := await self._following(source)) is not None:
             times = frame["timestamp"]
             due = self._arrivals.of((times.fill_null(0) if times.null_count() else times).to_numpy())
             profile_ended = len(due) < len(frame)
@@ -79,6 +86,13 @@ class Dispatch:
             if profile_ended:
                 return Ended("profile ended", self.records)
         return Ended("source ended", self.records)
+
+    async def _following(self, source: Source) -> pl.DataFrame | None:
+        asked_at = self._clock.now()
+        frame = await anext(source, None)
+        there_at = self._clock.now()
+        self._starved(there_at - asked_at, there_at)
+        return frame
 
     def _left(self) -> int:
         """Return how many records may go yet; more than there are in any frame where there is no limit."""

@@ -6,6 +6,7 @@ In: arrays of durations in seconds. Out: quantiles, and an `HdrHistogram`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +19,8 @@ DIGITS: Final = 3
 LOWEST_US: Final = 1
 HIGHEST_US: Final = 24 * 3600 * 1_000_000
 """Durations above a day count as a day."""
+TOGETHER: Final = 512
+"""So many are counted at a time: for few, numpy's calls cost more than the counting."""
 _HALF_BITS: Final = 10
 _HALF: Final = 1 << _HALF_BITS
 """Half of a bucket's slots, as HdrHistogram has them for three digits."""
@@ -53,32 +56,62 @@ HIGHEST_OF_SLOT: Final = _highest_values()
 
 
 class Durations:
-    """Counts by slot. `add` takes microseconds of time for a thousand durations."""
+    """Counts by slot. `add` takes microseconds of time for a thousand durations, as for one: few wait for others.
+
+    One thread adds; any thread may read.
+    """
 
     def __init__(self) -> None:
-        self.counts = np.zeros(SLOTS, np.int64)
-        self.seconds = 0.0
-        """Sum of all durations."""
-        self._mark = self.counts.copy()
+        self._counts = np.zeros(SLOTS, np.int64)
+        self._sum = 0.0
+        self._mark = self._counts.copy()
+        self._lock = Lock()
+        self._added: list[Floats] = []
+        self._added_count = 0
 
     def add(self, seconds: Floats) -> None:
         """Record durations in seconds; what is below 0 counts as 0."""
-        micros = np.rint(seconds * 1e6)
+        with self._lock:
+            self._added.append(seconds)
+            self._added_count += len(seconds)
+            if self._added_count >= TOGETHER:
+                self._count()
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """How many durations are in each slot."""
+        with self._lock:
+            self._count()
+            return self._counts.copy()
+
+    @property
+    def seconds(self) -> float:
+        """Sum of all durations."""
+        with self._lock:
+            self._count()
+            return self._sum
+
+    def _count(self) -> None:
+        """Count what has been added."""
+        if not self._added:
+            return
+        micros = np.rint(np.concatenate(self._added) * 1e6)
         np.clip(micros, 0, HIGHEST_US, out=micros)
-        np.add.at(self.counts, slots_of(micros.astype(np.int64)), 1)
-        self.seconds += float(micros.sum()) / 1e6
+        np.add.at(self._counts, slots_of(micros.astype(np.int64)), 1)
+        self._sum += float(micros.sum()) / 1e6
+        self._added, self._added_count = [], 0
 
     def since_mark(self, percentiles: Sequence[float]) -> list[float | None]:
         """Return percentiles, in ms, of what was added since this was called last."""
-        new = self.counts - self._mark
-        self._mark = self.counts.copy()
+        counts = self.counts
+        new, self._mark = counts - self._mark, counts
         return percentiles_ms(new, percentiles)
 
     def histogram(self) -> HdrHistogram:
         """Return the same as an HdrHistogram."""
-        histogram = empty()
-        for slot in np.flatnonzero(self.counts):
-            histogram.record_value(histogram.get_value_from_index(int(slot)), int(self.counts[slot]))
+        histogram, counts = empty(), self.counts
+        for slot in np.flatnonzero(counts):
+            histogram.record_value(histogram.get_value_from_index(int(slot)), int(counts[slot]))
         return histogram
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from hdrh.histogram import HdrHistogram
 
-from producers.load.cpu import CpuTimes, cores, cpu_times, shares_of
+from producers.load.cpu import RESOLUTION, CpuTimes, cores, cpu_times, shares_of
 from producers.load.durations import Durations, encoded
 from producers.load.limits import warnings_of
 from producers.load.live_metrics import LoadMetrics
@@ -32,7 +32,11 @@ from schemas.load_report import (
 from schemas.metrics import MAX_LOAD_ERROR_KINDS, OTHER_ERRORS, Metrics
 
 PROFILE_ENDED: Final = "profile ended"
-"""The one reason of an end after which no more was asked for."""
+"""The one reason of an end after which a pace asks for no more."""
+SOURCE_ENDED: Final = "source ended"
+"""The one after which there was no more to ask for."""
+LEAST_SPAN: Final = 1.0
+"""Seconds: in less than this, being some milliseconds late says nothing about a rate."""
 
 
 class Recorder:
@@ -96,6 +100,11 @@ class Recorder:
         known = kind in self.errors or len(self.errors) < MAX_LOAD_ERROR_KINDS - 1
         self.errors[kind if known else OTHER_ERRORS] += len(due)
 
+    def starved(self, seconds: float, at: float) -> None:
+        """Sending has waited for its source, until now."""
+        self.timeline.reach(at)
+        self.timeline.starve(seconds, at)
+
     def end(self, seconds: float, reason: str) -> None:
         """No more is sent; answers may still come.
 
@@ -113,7 +122,7 @@ class Recorder:
     def asked_in(self, second: int) -> float | None:
         """Return how many records were asked for in a second: by the pace, or by their own times."""
         by_pace = self.asked_by_pace(second)
-        if by_pace is None:
+        if by_pace is None or self._reason == SOURCE_ENDED:
             return float(self.timeline.due.at(second))
         if self._seconds is None or self._reason == PROFILE_ENDED:
             return by_pace
@@ -124,7 +133,7 @@ class Recorder:
         self.timeline.turn(max(self.timeline.latest, self._seconds or 0.0))
         seconds = self._last_sent if self._seconds is None else self._seconds
         paced = description.pace != "max"
-        rows = tuple(self.timeline.rows(self.asked_in if paced else lambda _: None))
+        rows = tuple(self.timeline.rows(self.asked_in if paced else lambda _: None, self._seconds or 0.0))
         asked = sum(row.asked or 0.0 for row in rows) if paced else None
         cpu = self._cpu_used()
         sending = max(seconds, self._last_sent)
@@ -176,11 +185,12 @@ class Recorder:
         done = _ratio(self.answered_count, asked)
         if done is None:
             return None
+        span = max(span, LEAST_SPAN)
         return done * (span / self._last_sent if self._last_sent > span else 1.0)
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:
-    return part / whole if part is not None and whole else None
+    return part / whole if part is not None and whole is not None and whole >= RESOLUTION else None
 
 
 def milliseconds(found: HdrHistogram) -> Milliseconds:

@@ -6,7 +6,7 @@ In: nothing. Out: `Source`, `Arrivals`, `Target`, `Outcomes`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ import polars as pl
 
 Seconds = npt.NDArray[np.float64]
 """Seconds since the load began, of the monotonic clock, shape (n,)."""
+
+UNANSWERED: Final = "unanswered"
+"""The kind of failure of records that nothing was heard of in time."""
 
 Source = AsyncIterator[pl.DataFrame]
 """Frames as in `producers.load.frames.RECORDS`, in order of sending, of some thousand rows each: sources may be larger

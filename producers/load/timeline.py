@@ -5,7 +5,9 @@ In: numbers of records, as they are sent, answered and failed, in order of time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import numpy as np
 
@@ -13,6 +15,9 @@ from producers.load.cpu import CpuTimes, cpu_times, shares_of
 from producers.load.durations import Durations
 from producers.load.parts import Seconds
 from schemas.load_report import Second
+
+LEAST_SECONDS: Final = 0.25
+"""Of a second of which CPU is told."""
 
 
 class _Column(list[int]):
@@ -45,6 +50,7 @@ class Timeline:
         self.due, self.sent, self.answered, self.failed = _Column(), _Column(), _Column(), _Column()
         self._pacing, self._ack, self._cpu = pacing, ack, cpu
         self._turns: dict[int, _Turn] = {}
+        self._starved: dict[int, float] = {}
         self._now, self._turned_at, self._before = 0, 0.0, cpu()
         self.latest = 0.0
         """Seconds since the load began at which something happened last."""
@@ -59,6 +65,10 @@ class Timeline:
             if count:
                 self.due.add(second, int(count))
 
+    def starve(self, seconds: float, at: float) -> None:
+        """Count a wait for the source: what of it was in the second in which it ended."""
+        self._starved[int(at)] = self._starved.get(int(at), 0.0) + min(seconds, at - int(at))
+
     def reach(self, at: float) -> None:
         """Let time go on; call it before anything of that time is told."""
         if int(at) > self._now:
@@ -71,13 +81,20 @@ class Timeline:
         if span <= 0 and self._now in self._turns:
             return  # it is closed
         quantiles = [*self._pacing.since_mark([99]), *self._ack.since_mark([50, 99])]
-        self._turns[self._now] = _Turn(quantiles, shares_of(self._before, used, span))
+        # What is left of a load behind its last whole second is work without waiting: no share of a second.
+        shares = shares_of(self._before, used, span if span >= LEAST_SECONDS else 0.0)
+        self._turns[self._now] = _Turn(quantiles, shares)
         self._now, self._turned_at, self._before = int(at), at, used
 
-    def rows(self, asked: Callable[[int], float | None]) -> Iterator[Second]:
-        """Yield all seconds until something happened last."""
+    def rows(self, asked: Callable[[int], float | None], until: float = 0.0) -> Iterator[Second]:
+        """Yield all seconds until a time, or until something happened last: also those in which nothing could be sent.
+
+        Args:
+            asked: how many records were asked for in a second.
+            until: seconds since the load began.
+        """
         nothing = _Turn([None] * 3, [None] * 3)
-        for second in range(max(map(len, (self.due, self.sent, self.answered, self.failed)))):
+        for second in range(max(math.ceil(until), *map(len, (self.due, self.sent, self.answered, self.failed)))):
             turn = self._turns.get(second, nothing)
             yield Second(
                 second=second,
@@ -91,4 +108,5 @@ class Timeline:
                 cpu=turn.cpu,
                 loop_cpu=turn.loop,
                 loop_waited=turn.waited,
+                source_waited=self._starved.get(second, 0.0),
             )

@@ -1,15 +1,16 @@
 """How fast, and how exactly in time, records are replayed: a capture of payments to a broker, verbatim.
 
-The broker is a process of its own. A capture is a Parquet file with the columns of `producers.load.frames`; it is
-written before the clock starts, and read while it runs. The pacing error is from when each record was due to when it
-was handed to the client; an acknowledgement's latency counts from when it was due, too.
+The broker is a process of its own. A capture is written before the clock starts, and read while it runs, as
+`quetma replay` reads it, by the same parts and with the same recorder. The pacing error is from when each record was
+due to when it was handed to the client; an acknowledgement's latency counts from when it was due, too.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,20 @@ import numpy as np
 import polars as pl
 import uvloop
 
+from producers.announcements import wall_clock
 from producers.load.arrivals import MaxArrivals, RateArrivals, SpeedArrivals
 from producers.load.clock import Clock, RealClock
+from producers.load.dispatch import Limits
+from producers.load.outcomes import Recorder
 from producers.load.parts import Arrivals, Seconds
 from producers.load.profiles import built_in
+from producers.load.sources.opened import open_source
+from producers.load.sources.ordering import DEFAULT_BUFFER
 from producers.load.sources.scenarios import scenario_source
+from producers.load.sources.threads import from_thread
 from producers.load.targets.kafka import KafkaTarget, KafkaTargetSettings
+from producers.load.transforms.replaying import Changes, replayed
 from producers.plan import Plan
-from schemas.topics import PAYMENTS
 from services.load_run import run_load
 from tests.benchmarks.measuring import Meter, Row, Stopwatch, broker_of, in_own_process, world_of
 
@@ -69,29 +76,15 @@ async def _record(path: Path, events: int) -> None:
             there += len(frame)
             if there >= events:
                 break
-    pl.concat(frames).head(events).write_parquet(path, compression="zstd", row_group_size=FRAME)
-
-
-async def capture(path: Path) -> AsyncIterator[pl.DataFrame]:
-    """Read a capture, one frame ahead, in a thread."""
-    rows = pl.scan_parquet(path).select(pl.len()).collect().item()
-    follow = asyncio.ensure_future(asyncio.to_thread(_slice, path, 0))
-    for begin in range(0, rows, FRAME):
-        frame = await follow
-        follow = asyncio.ensure_future(asyncio.to_thread(_slice, path, begin + FRAME))
-        yield frame
-    await follow
-
-
-def _slice(path: Path, begin: int) -> pl.DataFrame:
-    return pl.scan_parquet(path).slice(begin, FRAME).collect()
+    at = pl.Series("timestamp", _uneven(np.arange(events)), dtype=pl.Int64)
+    pl.concat(frames).head(events).with_columns(at).write_parquet(path, compression="zstd", row_group_size=FRAME)
 
 
 class Times:
-    """Implements `services.load_run.Recorder`: keeps when each record was due, sent and answered."""
+    """Implements `services.load_run.Recorder`: keeps when each record was due, sent and answered; and records it."""
 
-    def __init__(self, meter: Meter | None) -> None:
-        self._meter = meter
+    def __init__(self, meter: Meter | None, arrivals: Arrivals) -> None:
+        self._meter, self._recorder = meter, Recorder(arrivals.asked)
         self._sent, self._answered = list[tuple[Seconds, float]](), list[tuple[Seconds, float]]()
         self.failed_records = 0
         self.watch = Stopwatch()
@@ -99,6 +92,7 @@ class Times:
 
     def begin(self) -> None:
         """Start the clocks."""
+        self._recorder.begin()
         self.watch = Stopwatch()
         if self._meter is not None:
             self._meter.start()
@@ -106,18 +100,26 @@ class Times:
     def end(self, seconds: float, reason: str) -> None:
         """Keep the reason."""
         self.reason = reason
+        self._recorder.end(seconds, reason)
+
+    def starved(self, seconds: float, at: float) -> None:
+        """Record it."""
+        self._recorder.starved(seconds, at)
 
     def sent(self, due: Seconds, at: float) -> None:
         """Keep it."""
         self._sent.append((due, at))
+        self._recorder.sent(due, at)
 
     def answered(self, due: Seconds, at: float) -> None:
         """Keep it."""
         self._answered.append((due, at))
+        self._recorder.answered(due, at)
 
     def failed(self, due: Seconds, at: float, kind: str) -> None:
         """Count it."""
         self.failed_records += len(due)
+        self._recorder.failed(due, at, kind)
 
     def columns(self, *, answered: bool = False) -> tuple[Seconds, Seconds]:
         """Return when records were due, and when they were sent, or answered."""
@@ -132,34 +134,21 @@ def replay(path: str, kind: str, seconds: float, servers: str, broker_pid: int |
 
 async def _replay(path: Path, kind: str, seconds: float, servers: str, broker_pid: int | None) -> Row:
     broker = Meter(broker_pid) if broker_pid else None
-    times = Times(broker)
+    changes = Changes(verbatim=True, buffer=DEFAULT_BUFFER if kind == "speed" else None)
+    limits = Limits(seconds=seconds if kind == "speed" else math.inf)
     with RealClock() as clock:
         arrivals = _arrivals(kind, seconds, clock)
-        source = _source(path, kind, seconds)
-        async with KafkaTarget(KafkaTargetSettings(servers, PAYMENTS), times, clock) as target:
-            await run_load(source, arrivals, target, times, clock, asyncio.Event())
-    return _row(kind, seconds, times, broker)
+        times = Times(broker, arrivals)
+        source = from_thread(replayed(open_source(str(path)), changes, wall_clock))
+        async with KafkaTarget(KafkaTargetSettings(servers), times, clock) as target, aclosing(source):
+            await run_load(source, arrivals, target, times, clock, asyncio.Event(), limits)
+    return _row(kind, times, broker)
 
 
 def _arrivals(kind: str, seconds: float, clock: Clock) -> Arrivals:
     if kind == "max":
         return MaxArrivals(clock)
     return SpeedArrivals(SPEED) if kind == "speed" else RateArrivals(built_in("steady", float(kind), seconds))
-
-
-async def _source(path: Path, kind: str, seconds: float) -> AsyncIterator[pl.DataFrame]:
-    """Yield the capture; for a replay at its own speed, with times of which every second has another number."""
-    given = 0
-    async for frame in capture(path):
-        if kind == "speed":
-            ends = seconds * SPEED * 1000
-            numbers = np.arange(given, given + len(frame))
-            at = _uneven(numbers)
-            frame = frame.with_columns(pl.Series("timestamp", at, dtype=pl.Int64)).filter(pl.Series(at) < ends)  # noqa: PLW2901
-            given += len(numbers)
-            if not len(frame):
-                return
-        yield frame
 
 
 def _uneven(numbers: np.ndarray) -> np.ndarray:
@@ -169,7 +158,7 @@ def _uneven(numbers: np.ndarray) -> np.ndarray:
     return np.searchsorted(count, numbers, side="right")
 
 
-def _row(kind: str, seconds: float, times: Times, broker: Meter | None) -> Row:
+def _row(kind: str, times: Times, broker: Meter | None) -> Row:
     due, sent = times.columns()
     answered_due, answered = times.columns(answered=True)
     events, took = len(answered), float(answered.max())

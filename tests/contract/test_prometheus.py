@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from signal import SIGINT
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ import pytest
 from producers.scenario_files import load_scenario
 from producers.simulation.world import build_world
 from schemas.metrics import METRICS, SERIES_BUDGET
+from services.broker import free_port
+from services.supervisor import Child
 from tests.contract.systems import Systems
-from tests.loading import loading
+from tests.loading import merchant
 from tests.monitoring_tools import VariableQuery, dashboard_queries, load_dashboard, substituted, variable_queries
 from tests.prometheus import Prometheus
 from tests.rule_files import MONITORING, alerts, records
@@ -34,6 +37,8 @@ SCRAPES = 24
 DAYS_BEFORE = 7
 """So many that the exporter knows what is usual, and has compared some with the ledger."""
 RUN = ("produce", "an-giang", "--run", "scraped", "--shard", "3/10", "--json")
+LOAD = ("load", "an-giang", "--rate", "100", "--for", "10m", "--json")
+"""Of a system under test that is no broker: what it sends is not counted."""
 
 each_dashboard = pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 
@@ -42,14 +47,25 @@ each_dashboard = pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: pa
 def producing(systems: Systems) -> Iterator[System]:
     """A system with a run of some days that goes on."""
     system, _ = systems.get()
+    system.ports["load"] = free_port()
+    with merchant() as url:
+        load = system.start("load", *LOAD, "--to", url, QUETMA_LOAD__METRICS_PORT=str(system.ports["load"]))
+        yield from _producing(system, load)
+
+
+def _producing(system: System, load: Child) -> Iterator[System]:
     done = system.quetma(*RUN, "--days", str(DAYS_BEFORE), "--speed", "max")
     assert done.returncode == 0, done.stderr
     producer = system.start("produce", *RUN, "--rate", "2000", QUETMA_PRODUCER__MAX_LAG="100000")
     system.until(lambda: system.metrics("produce").total("quetma_acked_payments_total") > 0, [producer])
-    with loading() as system.ports["load"]:
-        yield system
+    system.until(lambda: system.metrics("load").total("quetma_load_failed_records_total") > 0, [load])
+    yield system
+    load.send(SIGINT)
     producer.ask_to_stop()
     finished(producer)
+    report = finished(load)
+    assert report["ended"] == "interrupted"
+    assert report["counts"]["sent"] == report["counts"]["answered"] + report["counts"]["errors"]["http 500"] > 0
 
 
 @pytest.fixture(scope="module")

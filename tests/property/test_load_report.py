@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from producers.load import durations as module
 from producers.load.durations import HIGHEST_OF_SLOT, HIGHEST_US, SLOTS, Durations, decoded, empty, encoded, slots_of
 from producers.load.outcomes import Recorder
 from tests.load_reports import described
@@ -18,15 +20,18 @@ MICROS = st.lists(
 )
 
 
+@pytest.mark.parametrize("together", [3, 512])
 @settings(max_examples=40)
-@given(MICROS)
-def test_counts_are_those_of_a_histogram_that_records_one_by_one(micros: list[int]) -> None:
+@given(micros=MICROS)
+def test_counts_are_those_of_a_histogram_that_records_one_by_one(together: int, micros: list[int]) -> None:
     one_by_one = empty()
     for value in micros:
         assert one_by_one.record_value(value)
     durations = Durations()
-    durations.add(np.array(micros[::2]) / 1e6)
-    durations.add(np.array(micros[1::2]) / 1e6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "TOGETHER", together)
+        for part in range(5):
+            durations.add(np.array(micros[part::5]) / 1e6)
     histogram = durations.histogram()
     assert list(histogram.counts) == list(one_by_one.counts)
     again = decoded(encoded(histogram))

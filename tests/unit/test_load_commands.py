@@ -11,7 +11,7 @@ from producers.load.profiles import built_in
 from schemas.errors import BadInputError
 from schemas.settings import load_settings
 from services.cli import build_app
-from services.load_commands import scenario_of
+from services.load_commands import is_scenario, scenario_of
 from services.load_profile_options import DEFAULT_RATE, asked_rate
 
 
@@ -33,6 +33,8 @@ def test_a_file_says_the_rates(tmp_path):
     one = asked(str(path))
     assert one.in_words() == f"{path} up to 1,000/s, 1,000 records in 2 s, evenly spaced"
     assert math.isclose(one.profile.records, 1000)
+    path.write_text('[[phases]]\nfor = inf\nrate = "2k"', encoding="utf-8")
+    assert asked(str(path)).in_words() == f"{path} up to 2,000/s, without end, evenly spaced"
     with pytest.raises(BadInputError, match="--rate 5 with"):
         asked(str(path), rate=5.0)
 
@@ -46,6 +48,11 @@ def test_a_file_says_the_rates(tmp_path):
         (["--arrivals", "odd"], "even or poisson"),
         (["--for", "soon"], "--for 'soon'"),
         (["--to", "http://127.0.0.1:1", "--to-topic", "x"], "give one of them"),
+        (["--loop", "2"], "--loop 2 for the scenario an-giang"),
+        (["--key-column", "shop"], "--key-column shop for the scenario an-giang"),
+        (["day.parquet", "--run", "x"], "--run x for day.parquet, which is no scenario"),
+        (["day.parquet"], "day.parquet: no such file"),
+        (["an-giangg"], "no scenario 'an-giangg'. give one of an-giang, "),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_sent(options, said):
@@ -56,11 +63,13 @@ def test_what_is_wrong_is_said_before_anything_is_sent(options, said):
 
 async def test_a_scenario_is_known_by_its_name_and_each_load_is_a_run_of_its_own():
     settings = load_settings(bootstrap_servers="127.0.0.1:1")
-    assert scenario_of("capture.parquet", None, None, settings, announced=False) is None
+    assert is_scenario("bac-giang", None)
+    assert is_scenario("mine.toml", None)
+    assert not is_scenario("capture.parquet", None)
+    assert not is_scenario("bac-giang", "127.0.0.1:1")  # a topic of that name
     runs = set()
     for _ in range(2):
         source = scenario_of("bac-giang", None, None, settings, announced=False)
-        assert source is not None
         frame = await anext(source)
         await source.aclose()
         runs.add(frame["value"][0].split(b'"run":"')[1].split(b'"')[0])

@@ -176,6 +176,35 @@ async def test_bad_input_on_the_way_comes_after_what_was_before_it():
     assert target.drained
 
 
+async def test_an_interrupt_does_not_wait_for_a_source_that_brings_nothing():
+    closed = asyncio.Event()
+
+    async def source():
+        try:
+            await asyncio.Event().wait()
+            yield records(1)
+        finally:
+            closed.set()
+
+    heard, clock, stop = Heard(), FakeClock(), asyncio.Event()
+    asyncio.get_running_loop().call_later(0.05, stop.set)
+    async with asyncio.timeout(5):
+        await run_load(source(), MaxArrivals(clock), Memory(clock), heard, clock, stop)
+    assert heard.ended == (0.0, "interrupted")
+    assert closed.is_set()
+
+
+async def test_waits_for_a_source_are_told():
+    async def source():
+        yield records(10)
+        clock.pass_(0.7)
+        yield records(10)
+
+    heard, clock = Heard(), FakeClock()
+    await run_load(source(), MaxArrivals(clock), Memory(clock), heard, clock, asyncio.Event())
+    assert [wait for wait in heard.waits if wait[0]] == [(pytest.approx(0.7), pytest.approx(0.7))]
+
+
 async def test_an_empty_source_ends_at_once():
     heard, clock = Heard(), FakeClock()
     await run_load(frames(), MaxArrivals(clock), Memory(clock), heard, clock, asyncio.Event())

@@ -127,8 +127,8 @@ class Bench:
 
 @pytest.fixture
 def make(monkeypatch):
-    async def counts(servers, topics):
-        return {topic: number for topic, number in {"a": 3, "b": 1}.items() if topic in topics}
+    async def counts(servers, topics=None):
+        return {topic: number for topic, number in {"a": 3, "b": 1}.items() if topics is None or topic in topics}
 
     def build(topic: str | None = "a", **settings: Any) -> Bench:
         client, heard, clock = FakeClient(), Heard(), FakeClock()
@@ -182,6 +182,18 @@ async def test_a_batch_that_is_not_full_waits_for_more(make):
             await asyncio.sleep(0.001)
         await bench.target.drain(10)
     assert [len(batch) for batch in bench.client.batches["b", 0]] == [15]
+
+
+async def test_batches_of_all_partitions_leave_together(make):
+    bench = make(linger_seconds=0.1)
+    async with bench.target:
+        await bench.send(records(1, partitions=[0]))
+        await asyncio.sleep(0.06)
+        await bench.send(records(1, partitions=[2]))
+        assert bench.client.batches == {}
+        await asyncio.sleep(0.06)
+        assert sorted(bench.client.batches) == [("a", 0), ("a", 2)]
+        await bench.target.drain(10)
 
 
 async def test_what_comes_due_while_a_batch_is_under_way_goes_as_one(make):
@@ -247,8 +259,8 @@ async def test_topics_of_their_own_names(make):
         )
         await bench.target.drain(10)
         with pytest.raises(BadInputError, match="c does not exist"):
-            await bench.send(records(1, topic="c"))
-        with pytest.raises(BadInputError, match=r"no topic.*--topic"):
+            await bench.send(pl.concat([records(1, topic="a"), records(1, topic="c")]))  # neither of them has gone
+        with pytest.raises(BadInputError, match=r"no topic.*--to-topic"):
             await bench.send(records(1))
     assert {place: len(bench.client.values(place)) for place in bench.client.batches} == {("a", 1): 3, ("b", 0): 2}
 

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
+from producers.load.arrivals import RateArrivals
 from producers.load.cpu import SCHEDULER, cores, cpu_times, shares_of
 from producers.load.durations import decoded
 from producers.load.outcomes import Recorder
+from producers.load.profiles import built_in
+from schemas.load_report import Pace
 from schemas.metrics import MAX_LOAD_ERROR_KINDS, OTHER_ERRORS, Metrics
-from tests.load_reports import described, told
+from tests.load_reports import CpuClock, described, told
 from tests.tools import unavailable
 
 
@@ -105,6 +108,50 @@ class TestRates:
         report = recorder.report(described("speed"))
         assert (report.rate, report.counts.answered, report.ack_ms.p50) == (1.0, 1, 0.0)
 
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_records_of_one_moment_are_no_rate_to_miss(self, count: int) -> None:
+        recorder = Recorder(lambda _: None)
+        recorder.sent(np.zeros(count), 0.004)
+        recorder.answered(np.zeros(count), 0.005)
+        recorder.end(0.005, "source ended")
+        assert recorder.report(described("speed")).rate == 1
+
+    @pytest.mark.parametrize("reason", ["interrupted", "limit", "error: it broke"])
+    def test_what_was_asked_for_while_nothing_could_be_sent_counts(self, reason: str) -> None:
+        recorder = Recorder(lambda second: 100.0 if second < 60 else 0.0)
+        due = np.arange(300) / 100
+        recorder.sent(due, 3.0)
+        recorder.answered(due, 3.0)
+        recorder.end(9.5, reason)
+        report = recorder.report(described())
+        assert report.counts.asked == 950
+        assert report.rate == pytest.approx(300 / 950, rel=0.01)
+        assert [row.asked for row in report.per_second] == [100.0] * 9 + [50.0]
+
+    def test_a_source_that_ends_is_asked_for_no_more_than_it_has(self) -> None:
+        recorder = Recorder(lambda _: 100.0)
+        due = np.arange(30) / 100
+        recorder.sent(due, 0.3)
+        recorder.answered(due, 0.3)
+        recorder.end(0.5, "source ended")  # it took a while to tell that this was all
+        report = recorder.report(described())
+        assert (report.counts.asked, report.rate) == (30, 1)
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_a_poisson_process_asks_for_what_it_draws(self, seed: int) -> None:
+        arrivals = RateArrivals(built_in("steady", 50, 4.0), "poisson", seed)
+        expected = sum(arrivals.asked(second) or 0.0 for second in range(4))
+        assert expected == pytest.approx(200)
+        recorder = Recorder(arrivals.asked)
+        due = arrivals.of(np.zeros(1000, dtype=np.int64))
+        for one in due:
+            recorder.sent(np.array([one]), float(one))
+            recorder.answered(np.array([one]), float(one))
+        recorder.end(4.0, "profile ended")
+        report = recorder.report(described())
+        assert report.counts.asked == len(due) != 200
+        assert report.rate == 1
+
     def test_a_report_can_be_asked_for_twice(self) -> None:
         recorder = Recorder(lambda _: None)
         recorder.sent(np.array([0.1, 0.2]), 0.2)
@@ -156,9 +203,36 @@ class TestWhoWasTheLimit:
         assert warning.startswith("in 3 of 10 seconds, the first at 7 s, others on this machine had the CPU")
         assert told(crowded=lambda _: 0.4).warnings == ()  # the pace was kept
 
+    @pytest.mark.parametrize(
+        ("pace", "said"),
+        [("rate", "the source was the limit, not the target: "), ("max", "too slowly: the target may take more")],
+    )
+    def test_with_nothing_to_send_it_was_the_source(self, pace: Pace, said: str) -> None:
+        recorder = Recorder(lambda _: 100.0, cpu=CpuClock())
+        recorder.sent(np.arange(100) / 100, 1.0)
+        recorder.starved(2.5, 3.6)  # 0.6 s of it in the fourth second
+        recorder.sent(1 + np.arange(260) / 100, 3.6)
+        recorder.end(3.7, "limit")
+        report = recorder.report(described(pace))
+        assert [row.source_waited for row in report.per_second] == [0, 0, 0, pytest.approx(0.6)]
+        (warning,) = (one for one in report.warnings if "the first at 3 s" in one)
+        assert said in warning
+
     def test_on_time_with_hardly_any_cpu_left_is_said(self) -> None:
         (warning,) = told(busy=lambda second: 0.9 if second == 4 else 0.2).warnings
         assert warning.startswith("in 1 of 10 seconds, the first at 4 s, the tool had hardly any CPU left")
+
+    def test_what_is_left_behind_the_last_whole_second_is_no_second(self) -> None:
+        cpu = CpuClock()
+        recorder = Recorder(lambda _: 100.0, cpu=cpu)
+        recorder.begin()
+        for due in (0.5, 1.0005, 1.001):
+            recorder.sent(np.array([due]), due)
+            cpu.use(0.0005, 0.0)  # all of the time since
+        recorder.end(1.0015, "limit")
+        report = recorder.report(described())
+        assert report.warnings == ()
+        assert report.per_second[1].loop_cpu is None
 
     def test_as_fast_as_it_goes_a_busy_tool_measures_itself(self) -> None:
         (warning,) = told(pace="max", busy=lambda _: 0.95).warnings

@@ -278,6 +278,17 @@ async def test_no_more_are_under_way_than_connections_and_the_wait_counts_from_w
     assert max(at - due for due, at in outcomes.answered_at) >= 0.2  # four rounds of 50 ms, all due at 0
 
 
+async def test_a_fault_of_the_tool_itself_is_raised_although_nothing_more_is_sent(monkeypatch) -> None:
+    async def broken(*_: object) -> str | None:
+        raise RuntimeError("broken")
+
+    async with server(answering(200)) as url, WebhookTarget(url, Told(), RealTime()) as target:
+        monkeypatch.setattr(target, "_try", broken)
+        await target.send(payments(1), np.zeros(1))
+        with pytest.raises(RuntimeError, match="broken"):
+            await target.drain(5)
+
+
 async def test_the_recorder_makes_a_report_of_it() -> None:
     """Three requests at a time, each of 20 ms, all due at once: the wait is in the latency, not only the answer."""
 

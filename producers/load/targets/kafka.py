@@ -27,11 +27,13 @@ from producers.load.clock import Clock
 from producers.load.key_partitions import partitions_of
 from producers.load.parts import Outcomes, Seconds
 from producers.load.raw_format import MANY, RawColumns, columns_of, sizes_of
-from producers.load.targets.lanes import Held, Lane, Parts, Piece
+from producers.load.targets.lanes import Departures, Held, Lane, Parts, Piece
 from producers.simulation.columns import IntArray
 from schemas.errors import BadInputError
 
 SEALERS: Final = 2
+CLOSE_SECONDS: Final = 1.0
+"""What is unanswered when it is closed has been waited for: see `KafkaTarget.drain`."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,10 @@ class KafkaTarget:
         retried: Callable[[int], object] = lambda _: None,
     ) -> None:
         self._settings, self._outcomes, self._clock = settings, outcomes, clock
-        self._client = BatchClient(settings.servers, settings.batch_bytes, retried)
+        self._client = BatchClient(settings.servers, settings.batch_bytes, retried, CLOSE_SECONDS)
         self._sealer = ThreadPoolExecutor(SEALERS, thread_name_prefix="seal")
         self._held = Held(settings.unanswered_records, settings.unanswered_bytes)
+        self._departures = Departures(settings.linger_seconds)
         self._partitions: dict[str, int] = {}
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -85,8 +88,10 @@ class KafkaTarget:
 
     async def __aenter__(self) -> Self:
         self._broken = asyncio.get_running_loop().create_future()
+        # All of them: to ask when the first record of a topic is due would keep those behind it waiting.
+        self._partitions = await partition_counts(self._settings.servers)
         if self._settings.topic is not None:
-            await self._look_up([self._settings.topic])
+            await self._look_up(self._settings.topic)
         await self._client.__aenter__()
         return self
 
@@ -107,14 +112,8 @@ class KafkaTarget:
             await self._unless_broken(self._held.changed())
         if self._broken.done():
             self._broken.result()
-        if self._settings.topic is not None:
-            await self._route(self._settings.topic, records, due)
-            return
-        topics = records["topic"]
-        for topic in topics.unique(maintain_order=True).to_list():
-            await self._look_up([_named(topic)])
-            row = (topics == topic).to_numpy()
-            await self._route(topic, records.filter(row), due[row])
+        for topic, some, their_due in await self._by_topic(records, due):
+            await self._route(topic, some, their_due)
 
     async def drain(self, seconds: float) -> None:
         """Wait until all is answered, for so long at most; what is not has failed."""
@@ -127,15 +126,28 @@ class KafkaTarget:
         finally:
             await self._end_lanes()
 
-    async def _look_up(self, topics: list[str]) -> None:
-        unknown = [topic for topic in topics if topic not in self._partitions]
-        if not unknown:
+    async def _by_topic(self, records: pl.DataFrame, due: Seconds) -> list[tuple[str, pl.DataFrame, Seconds]]:
+        """Return the records of each topic; nearly always all are of one, and to look is cheaper than to filter."""
+        if self._settings.topic is not None:
+            return [(self._settings.topic, records, due)]
+        column = records["topic"]
+        names = dict.fromkeys((column if len(column) <= MANY else column.unique(maintain_order=True)).to_list())
+        topics = [_named(topic) for topic in names]
+        for topic in topics:
+            await self._look_up(topic)
+        if len(topics) == 1:
+            return [(topics[0], records, due)]
+        rows = [np.flatnonzero((column == topic).to_numpy()) for topic in topics]
+        return [(topic, records[index(some)], due[some]) for topic, some in zip(topics, rows, strict=True)]
+
+    async def _look_up(self, topic: str) -> None:
+        """Make sure that a topic is there: it may have been made since it was asked for all."""
+        if topic in self._partitions:
             return
-        self._partitions |= await partition_counts(self._settings.servers, unknown)
-        for topic in unknown:
-            if topic not in self._partitions:
-                found = f"{topic} does not exist on {self._settings.servers}"
-                raise BadInputError("target", found, "create it, with as many partitions as it shall have")
+        self._partitions |= await partition_counts(self._settings.servers, [topic])
+        if topic not in self._partitions:
+            found = f"{topic} does not exist on {self._settings.servers}"
+            raise BadInputError("target", found, "create it, with as many partitions as it shall have")
 
     async def _route(self, topic: str, records: pl.DataFrame, due: Seconds) -> None:
         partitions = self._partitions_of(topic, records)
@@ -190,8 +202,7 @@ class KafkaTarget:
     def _lane(self, topic: str, partition: int) -> Lane:
         place = (topic, partition)
         if place not in self._lanes:
-            linger = self._settings.linger_seconds
-            parts = Parts(self._client, self._outcomes, self._held, self._clock, self._sealer, linger)
+            parts = Parts(self._client, self._outcomes, self._held, self._clock, self._sealer, self._departures)
             lane = self._lanes[place] = Lane(place, parts, limit=self._settings.batch_bytes)
             task = asyncio.create_task(lane.run())
             task.add_done_callback(self._note)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 from aiokafka.errors import KafkaError
@@ -19,11 +19,8 @@ from aiokafka.errors import KafkaError
 from producers.batch_client import Place
 from producers.batches import SealedBatch
 from producers.load.clock import Clock
-from producers.load.parts import Outcomes, Seconds
+from producers.load.parts import UNANSWERED, Outcomes, Seconds
 from producers.load.raw_format import FEW, RawColumns, joined
-
-UNANSWERED: Final = "unanswered"
-"""What became of records that nothing was heard of in time."""
 
 
 class Client(Protocol):
@@ -74,6 +71,32 @@ class Held:
         return self._changed.wait()
 
 
+class Departures:
+    """When batches leave that are not full: those of all lanes together, so that one request carries them.
+
+    A request costs the tool as much as some dozens of records.
+    """
+
+    def __init__(self, linger_seconds: float) -> None:
+        """Args: how long the first record waits for others."""
+        self._linger = linger_seconds
+        self._leaving: list[Callable[[], None]] = []
+
+    def expect(self, leave: Callable[[], None]) -> None:
+        """Call something at the next departure."""
+        if not self._linger:
+            leave()
+            return
+        if not self._leaving:
+            asyncio.get_running_loop().call_later(self._linger, self._depart)
+        self._leaving.append(leave)
+
+    def _depart(self) -> None:
+        leaving, self._leaving = self._leaving, []
+        for leave in leaving:
+            leave()
+
+
 @dataclass(frozen=True)
 class Parts:
     """What lanes share."""
@@ -84,8 +107,7 @@ class Parts:
     clock: Clock
     sealer: Executor
     """Threads that seal large batches."""
-    linger_seconds: float
-    """How long a batch that is not full waits for more."""
+    departures: Departures
 
 
 class Lane:
@@ -99,11 +121,12 @@ class Lane:
             parts: what it shares with other lanes.
             limit: bytes of a batch at most, uncompressed; a piece that is larger goes alone.
         """
-        self._place, self._limit, self._linger = place, limit, parts.linger_seconds
+        self._place, self._limit, self._departures = place, limit, parts.departures
         self._client, self._outcomes = parts.client, parts.outcomes
         self._held, self._clock, self._sealer = parts.held, parts.clock, parts.sealer
         self._waiting: deque[Piece] = deque()
         self._size = 0
+        self._expected = False
         self._wake = asyncio.Event()
         self._taken: list[list[Piece]] = []
         """Of batches that are being sealed or are under way."""
@@ -113,20 +136,25 @@ class Lane:
         self._held.add(piece)
         self._waiting.append(piece)
         self._size += piece.size
-        self._wake.set()
+        if self._size >= self._limit:
+            self._wake.set()
+        elif not self._expected:
+            self._expected = True
+            self._departures.expect(self._leave)
 
     async def run(self) -> None:
         """Send what comes, without end."""
-        sealing: asyncio.Task[SealedBatch] | None = None
+        ahead: asyncio.Future[SealedBatch] | None = None
         while True:
-            if sealing is None:
+            if ahead is None:
                 await self._wake.wait()
-                if self._linger:
-                    await asyncio.sleep(self._linger)
-                sealing = self._seal()
-            batch = await sealing
+                pieces = self._take()
+                few = sum(len(piece.due) for piece in pieces) <= FEW  # less work than it is to give it away
+                batch = _seal(pieces) if few else await self._sealed(pieces)
+            else:
+                batch = await ahead
             # A batch that is full gains nothing by waiting: it is made while the one before is under way.
-            sealing = self._seal() if self._size >= self._limit else None
+            ahead = self._sealed(self._take()) if self._size >= self._limit else None
             await self._deliver(batch)
 
     def give_up(self) -> None:
@@ -138,15 +166,13 @@ class Lane:
         self._taken.clear()
         self._waiting.clear()
 
-    def _seal(self) -> asyncio.Task[SealedBatch]:
-        pieces = self._take()
-        self._taken.append(pieces)
-        return asyncio.ensure_future(self._sealed(pieces))
+    def _leave(self) -> None:
+        self._expected = False
+        if self._waiting:
+            self._wake.set()
 
-    async def _sealed(self, pieces: list[Piece]) -> SealedBatch:
-        if sum(len(piece.due) for piece in pieces) <= FEW:  # less work than it is to give it away
-            return _seal(pieces)
-        return await asyncio.get_running_loop().run_in_executor(self._sealer, _seal, pieces)
+    def _sealed(self, pieces: list[Piece]) -> asyncio.Future[SealedBatch]:
+        return asyncio.get_running_loop().run_in_executor(self._sealer, _seal, pieces)
 
     def _take(self) -> list[Piece]:
         """Return the pieces that make the next batch."""
@@ -158,6 +184,7 @@ class Lane:
         self._size -= size
         if not self._waiting:
             self._wake.clear()
+        self._taken.append(pieces)
         return pieces
 
     async def _deliver(self, batch: SealedBatch) -> None:

@@ -10,33 +10,26 @@ import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 import aiohttp
 import polars as pl
 from aiohttp.abc import AbstractResolver, ResolveResult
 from multidict import CIMultiDict
 
-from producers.load.parts import Outcomes, Seconds
+from producers.load.clock import Clock
+from producers.load.parts import UNANSWERED, Outcomes, Seconds
 from producers.load.targets.addresses import Place, check_target
 from producers.load.targets.requests import Header, headers_of
 from producers.load.targets.signing import signed
 from schemas.errors import BadInputError
 
-UNANSWERED: Final = "unanswered"
 READ_BYTES: Final = 1 << 16
 FIRST_WAIT_SECONDS: Final = 0.1
 """Before the first retry; twice as long before each that follows."""
 _GOOD: Final = range(200, 300)
 _WORTH_ANOTHER_TRY: Final = frozenset({"http 429", "http 500", "http 502", "http 503", "http 504"})
 _COLUMNS: Final = ("key", "value", "headers")
-
-
-class Clock(Protocol):
-    """The load's clock."""
-
-    def now(self) -> float:
-        """Return the seconds since the load began."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +122,7 @@ class WebhookTarget:
         """Begin a request for each record; wait while all connections are taken."""
         for row, (key, value, headers) in enumerate(records.select(_COLUMNS).iter_rows()):
             await self._free.acquire()
-            if self._fault is not None:
-                raise self._fault
+            self._tell_fault()
             self._begin(key, value, headers, due[row : row + 1])
 
     def _begin(self, key: bytes | None, value: bytes | None, headers: Iterable[Header] | None, due: Seconds) -> None:
@@ -143,7 +135,13 @@ class WebhookTarget:
         self._under_way.pop(task, None)
         self._free.release()
         if not task.cancelled() and task.exception() is not None:
-            self._fault = task.exception()  # ours, not the target's: the next `send` raises it
+            self._fault = task.exception()  # ours, not the target's
+
+    def _tell_fault(self) -> None:
+        """Raise a fault once: a load that goes on without telling of some records would not be one."""
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            raise fault
 
     async def drain(self, seconds: float) -> None:
         """Wait for answers; what has none then has failed as ``unanswered``."""
@@ -157,6 +155,7 @@ class WebhookTarget:
         for task, due in left.items():
             if task.cancelled():
                 self._outcomes.failed(due, self._clock.now(), UNANSWERED)
+        self._tell_fault()
 
     async def _tell(
         self, key: bytes | None, value: bytes | None, headers: Iterable[Header] | None, due: Seconds
