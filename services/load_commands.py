@@ -5,6 +5,7 @@ In: arguments. Out: records at a target, and the report of it.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from producers.plan import Plan
 from producers.scenario_files import load_scenario, scenario_names
 from producers.simulation.world import build_world
 from schemas.errors import BadInputError
+from services.broker import check_reachable
 from services.load_options import (
     CONNECT_TIMEOUT,
     CONNECTIONS,
@@ -40,7 +42,15 @@ from services.load_scenario import announced_scenario, bare_scenario
 from services.options import BrokerOption, ForOption, JsonOption, QuietOption, RunOption, settings_for
 from services.output import seconds_of
 from services.processes import set_up_logging
-from services.replay_options import FOREVER, FromOption, KeyColumnOption, MappingOption, ValueColumnOption, mapping_of
+from services.replay_options import (
+    FOREVER,
+    FromOption,
+    KeyColumnOption,
+    MappingOption,
+    ValueColumnOption,
+    VerbatimOption,
+    mapping_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
@@ -75,6 +85,7 @@ def load(
     loop: Annotated[
         str | None, typer.Option(metavar="N|forever", help="How many times what is no scenario is sent; forever.")
     ] = None,
+    verbatim: VerbatimOption = False,
     run: RunOption = None,
     broker: BrokerOption = None,
     to_topic: ToTopicOption = None,
@@ -105,6 +116,7 @@ def load(
 
     telling = Telling([parse_threshold(text) for text in fail_if or ()], report, json=json, quiet=quiet)
     webhook = webhook_of(
+        to,
         max_connections=max_connections,
         timeout=timeout,
         connect_timeout=connect_timeout,
@@ -125,7 +137,7 @@ def load(
     stamped: Callable[[Target], Target]
     if is_scenario(source, from_):
         of_a_file = {"--mapping": mapping, "--key-column": key_column, "--value-column": value_column, "--loop": loop}
-        check_absent(f"the scenario {source}", of_a_file)
+        check_absent(f"the scenario {source}", {**of_a_file, "--verbatim": verbatim or None})
         frames, stamped = scenario_of(source, run, seed, settings, announced=to is None and to_topic is None), _as_it_is
         about = f"payments of scenario {source}"
     else:
@@ -134,15 +146,17 @@ def load(
             known = ", ".join(scenario_names())
             fix = f"give one of {known}, a capture or a file, or a topic with --from HOST:PORT"
             raise BadInputError("arguments", f"no scenario {source!r}", fix)
+        if from_ is not None:
+            asyncio.run(check_reachable(from_))
         opened, loop = open_source(source, servers=from_, mapping=columns), loop or FOREVER
-        frames, stamped = _recorded(opened, loop, asked)
+        frames, stamped = _recorded(opened, loop, asked, verbatim=verbatim)
         about = opened.description()
     described = LoadDescription(
         source=about,
         target=place,
         pace="rate",
         asked=asked.in_words(),
-        options={"profile": profile, "arrivals": arrivals, "seed": seed, "loop": loop},
+        options={"profile": profile, "arrivals": arrivals, "seed": seed, "loop": loop, "verbatim": verbatim},
     )
     limits = Limits(min(seconds or math.inf, asked.profile.seconds), count or math.inf)
     session = Session(frames, lambda _: asked.arrivals(), target, limits, described, stamped=stamped)
@@ -183,7 +197,9 @@ def scenario_of(
     return announced_scenario(plan, settings) if announced else bare_scenario(plan, settings)
 
 
-def _recorded(opened: Opened, loop: str, asked: AskedRate) -> tuple[Iterator[pl.DataFrame], Callable[[Target], Target]]:
+def _recorded(
+    opened: Opened, loop: str, asked: AskedRate, *, verbatim: bool
+) -> tuple[Iterator[pl.DataFrame], Callable[[Target], Target]]:
     """Return the records of what `quetma replay` takes, and what stamps them if they have no times."""
     from producers.load.sources.ordering import DEFAULT_BUFFER  # noqa: PLC0415
     from producers.load.transforms.filters import Filters  # noqa: PLC0415
@@ -198,7 +214,7 @@ def _recorded(opened: Opened, loop: str, asked: AskedRate) -> tuple[Iterator[pl.
         rewrite=(),
         partitions="keep",
         loop=loop,
-        verbatim=False,
+        verbatim=verbatim,
         sort_buffer=DEFAULT_BUFFER,
         filters=Filters(),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from schemas.errors import BadInputError
 from services.output import seconds_of
 
 if TYPE_CHECKING:
@@ -52,13 +53,26 @@ CONNECTIONS, TIMEOUT, CONNECT_TIMEOUT = 64, "30s", "5s"
 
 
 def webhook_of(
-    *, max_connections: int, timeout: str, connect_timeout: str, retries: int, hmac_secret_env: str | None
+    url: str | None,
+    *,
+    max_connections: int,
+    timeout: str,
+    connect_timeout: str,
+    retries: int,
+    hmac_secret_env: str | None,
 ) -> WebhookSettings:
-    """Return how requests are to be made.
+    """Return how requests to a URL are to be made.
 
     Raises:
-        BadInputError: if a time is none, or there is no such variable.
+        BadInputError: if a time is none, there is no such variable, or an option would say nothing for want of a URL.
     """
+    usual = {"--max-connections": CONNECTIONS, "--timeout": TIMEOUT, "--connect-timeout": CONNECT_TIMEOUT}
+    given = {"--max-connections": max_connections, "--timeout": timeout, "--connect-timeout": connect_timeout}
+    usual |= {"--retries": 0, "--hmac-secret-env": None}
+    given |= {"--retries": retries, "--hmac-secret-env": hmac_secret_env}
+    for name, value in given.items():
+        if url is None and value != usual[name]:
+            raise BadInputError("arguments", f"{name} {value} without --to", "it is for webhooks: give --to URL")
     from producers.load.targets.signing import secret_from  # noqa: PLC0415  # help need not wait for an HTTP client
     from producers.load.targets.webhook import WebhookSettings  # noqa: PLC0415
 

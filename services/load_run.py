@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import Awaitable
 from typing import Final, Literal, Protocol, TypeVar
 
 from producers.load.clock import Clock
 from producers.load.dispatch import LATE_SECONDS, Dispatch, Ended, Limits, begun
 from producers.load.parts import Arrivals, Outcomes, Source, Target
 from schemas.errors import QuetmaError
-from services.processes import ended
+from services.processes import unless_stopped
 
 T = TypeVar("T")
 INTERRUPTED: Final[Literal["interrupted"]] = "interrupted"
@@ -90,16 +89,6 @@ async def run_load(  # noqa: PLR0917  # one of each part of a load, in the order
         sys.setswitchinterval(switch)
         gc.unfreeze()
         await target.drain(min(drain_seconds, INTERRUPTED_DRAIN_SECONDS) if stop.is_set() else drain_seconds)
-
-
-async def unless_stopped(work: Awaitable[T], stop: asyncio.Event) -> T | None:
-    """Return what comes of work that may take long, None if it is to stop before."""
-    running, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await ended([stopping, *([] if running.done() else [running])])
-    return None if running.cancelled() else running.result()
 
 
 async def _dispatched(dispatch: Dispatch, source: Source, stop: asyncio.Event, limits: Limits) -> Ended:

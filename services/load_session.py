@@ -31,9 +31,9 @@ from schemas.load_report import LoadDescription, LoadReport
 from schemas.metrics import Metrics
 from schemas.settings import Settings
 from services.load_report import html_page, terminal_summary
-from services.load_run import INTERRUPTED, run_load, unless_stopped
+from services.load_run import INTERRUPTED, run_load
 from services.output import print_json, say
-from services.processes import serve_metrics, until_stopped
+from services.processes import serve_metrics, unless_stopped, until_stopped
 from services.replay_options import FOREVER
 from services.version import VERSION
 

@@ -49,10 +49,9 @@ async def unless_stopped(work: Awaitable[T], stop: asyncio.Event) -> T | None:
     working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else None
     finally:
-        stopping.cancel()
-        await ended([working])
+        await ended([stopping, working])
+    return None if working.cancelled() else working.result()
 
 
 async def ended(tasks: Collection[asyncio.Future[Any]]) -> None:

@@ -6,9 +6,9 @@ In: arguments; a capture, a file of anyone's, a topic. Out: records at a target,
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
+from producers.announcements import wall_clock
 from producers.load.sources.opened import Opened, open_source
 from producers.load.sources.ordering import DEFAULT_BUFFER
 from producers.load.targets.stamped import StampedTarget
@@ -155,6 +155,7 @@ def replay(
     )
     settings = settings_for(broker, need_broker=to is None)
     webhook = webhook_of(
+        to,
         max_connections=max_connections,
         timeout=timeout,
         connect_timeout=connect_timeout,
@@ -175,11 +176,6 @@ def replay(
         stamped=lambda target: stamped(target, changes, opened),
     )
     carry_out(session, settings, telling)
-
-
-def wall_clock() -> int:
-    """Return what time it is, UTC epoch milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 def stamped(target: Target, changes: Changes, opened: Opened) -> Target:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -75,3 +76,23 @@ async def test_a_scenario_is_known_by_its_name_and_each_load_is_a_run_of_its_own
         runs.add(frame["value"][0].split(b'"run":"')[1].split(b'"')[0])
     assert len(runs) == 2
     assert all(run.startswith(b"load-") for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--max-connections", "3"),
+        ("--timeout", "3s"),
+        ("--connect-timeout", "3s"),
+        ("--retries", "3"),
+        ("--hmac-secret-env", "S"),
+    ],
+)
+@pytest.mark.parametrize("command", ["load", "replay"])
+def test_options_of_webhooks_without_a_url_are_refused(command: str, option: str, value: str, tmp_path: Path) -> None:
+    capture = tmp_path / "a.jsonl"
+    capture.write_text('{"n": 1}\n', encoding="utf-8")
+    arguments = [command, str(capture), "--rate", "1", "--broker", "127.0.0.1:9", option, value]
+    done = CliRunner().invoke(build_app([command]), arguments)
+    assert isinstance(done.exception, BadInputError)
+    assert str(done.exception).startswith(f"arguments: {option} {value} without --to")
