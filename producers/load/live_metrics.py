@@ -5,19 +5,18 @@ In: a recorder. Out: Prometheus families.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from producers.load.durations import Durations, slots_of
+from producers.load.timeline import Timeline
 from schemas.metrics import BUCKETS, families, family
-
-if TYPE_CHECKING:
-    from producers.load.outcomes import Recorder
 
 NAMES = (
     "quetma_load_asked_records_per_second",
@@ -30,10 +29,27 @@ NAMES = (
 )
 
 
+class Counted(Protocol):
+    """What a recorder has counted so far."""
+
+    timeline: Timeline
+    errors: Counter[str]
+    pacing: Durations
+    ack: Durations
+    sent_count: int
+    answered_count: int
+
+    def asked_in(self, second: int) -> float | None:
+        """Return how many records a second asked for."""
+
+    def asked_by_pace(self, second: int) -> float | None:
+        """Return how many records the pace asked for in a second, whatever was sent."""
+
+
 class LoadMetrics(Collector):
     """Scrapes come from another thread: it reads numbers and copies, and changes nothing."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Counted) -> None:
         self._recorder = recorder
         self._lock = Lock()
         self._asked, self._until = 0.0, 0
