@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import mode.loop
@@ -20,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from schemas.metrics import Metrics
 from schemas.settings import Settings
 from services.broker import check_reachable
+from services.crashes import Crashes
 from services.options import BrokerOption, QuietOption, settings_for
 from services.output import say
 from services.processes import serve_metrics, set_up_logging, until_stopped
@@ -30,8 +28,6 @@ EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  # what one may ask to listen on, a
 YOUNG_OBJECTS = 100_000
 """New objects after which Python looks for cycles among them. A fetch has many thousands of records and no cycles;
 with the usual 700 a tenth of the worker's time went into looking."""
-CRASH_LOOP_SECONDS = 10.0
-"""A worker that crashes sooner than this is not started anew: it would crash again."""
 
 
 def stream(*, broker: BrokerOption = None, quiet: QuietOption = False) -> None:
@@ -47,31 +43,22 @@ def stream(*, broker: BrokerOption = None, quiet: QuietOption = False) -> None:
     if not quiet:
         host = settings.serve.host
         say(f"streaming from {settings.kafka.bootstrap_servers}; metrics on http://{host}:{port}/metrics")
-    begun = time.monotonic()
     _look_less_for_garbage()
     try:
         with tempfile.TemporaryDirectory(prefix="quetma-stream-") as folder:
-            worker = StreamWorker(settings, metrics, Path(folder) / "data", partitions)
-            running = worker_of(worker, quiet=quiet)
+            running = worker_of(StreamWorker(settings, metrics, Path(folder) / "data", partitions), quiet=quiet)
+            crashes = Crashes(running)
+            crashes.watch()
             running.execute_from_commandline()
     except SystemExit as ended:
-        told_to_stop = running._signal_stop_time is not None  # mode's own note of it; it keeps no other
-        crashed = ended.code not in {None, 0} and not told_to_stop
-        _start_anew_if(crashed and time.monotonic() - begun > CRASH_LOOP_SECONDS)
+        if ended.code not in {None, 0}:
+            crashes.start_anew()
         raise
 
 
 def _look_less_for_garbage() -> None:
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS)
-
-
-def _start_anew_if(crashed: bool) -> None:  # noqa: FBT001  # the caller's condition, spelt out there
-    """Become a fresh worker after a crash, under the same process id: a restart is exact and costs seconds."""
-    if crashed:
-        say("quetma: the worker has crashed and starts anew; it goes on where its state ends")
-        sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "services.cli", *sys.argv[1:]])  # noqa: S606  # ourselves
 
 
 async def _check(settings: Settings) -> int:

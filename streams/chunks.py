@@ -7,6 +7,7 @@ a Schema. A chunk of thousands of records costs Faust what one event costs.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,6 +25,8 @@ from streams.records import CHUNKED_TOPICS, Chunk
 
 SCHEME: Final = "quetma"
 FETCH_WAIT_MS: Final = 100
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,13 @@ class ChunkApp(faust.App):
     """Gives partitions up, at once; it may take a moment to leave things in order."""
 
     async def on_stop(self) -> None:
-        """Write and commit before the parts of the app stop."""
+        """Write and commit before the parts of the app stop; after a crash that is left to the successor."""
         try:
-            if isinstance(self._consumer, ChunkConsumer):
+            if isinstance(self._consumer, ChunkConsumer) and not self.crashed:
                 await self._consumer.hand_over(self._consumer.assignment())
-        finally:
             await super().on_stop()
+        except Exception as error:  # noqa: BLE001  # if this were raised, the parts would never be told to stop
+            _logger.warning("What was not written out is left to the next worker, which reads it again: %r", error)
 
 
 class _PromptThread(driver.AIOKafkaConsumerThread):

@@ -17,8 +17,8 @@ from aiokafka import AIOKafkaProducer
 from producers.encoding import partition_of
 from schemas.events import DeadLetterReason, Payment
 from schemas.topics import DEAD_LETTERS, PAYMENTS
+from services.crashes import CRASH_LOOP_SECONDS
 from services.scrape import Samples
-from services.stream_commands import CRASH_LOOP_SECONDS
 from services.topic_reader import read_all
 from tests.contract.systems import FirstRun
 from tests.kafka.server import ApacheKafka
@@ -216,7 +216,7 @@ def test_producer_told_to_stop_leaves_its_books_in_order(system: System) -> None
 def test_worker_paused_beyond_its_session_starts_anew_and_stays_exact(system: System, store: str) -> None:
     run = f"paused-{store}"
     worker, before = system.worker, system.processed()
-    crashes = worker.log_end(1_000_000).count("starts anew")
+    crashes = worker.log_end(1_000_000).count("has crashed and starts anew")
     producer = system.produce(run, "--rate", "6000", *QUARTER)
     system.until(lambda: system.processed() > before + 5000, [worker])
     # A worker that crashes in its first 10 s is not started anew.
@@ -225,7 +225,7 @@ def test_worker_paused_beyond_its_session_starts_anew_and_stays_exact(system: Sy
     worker.send(signal.SIGSTOP)
     time.sleep(SESSION_SECONDS + 1.5)
     worker.send(signal.SIGCONT)
-    system.until(lambda: worker.log_end(1_000_000).count("starts anew") > crashes, [worker])
+    system.until(lambda: worker.log_end(1_000_000).count("has crashed and starts anew") > crashes, [worker])
     system.until(lambda: system.processed() > seen + 1000, [worker])
     system.until(lambda: system.acked() > 15_000, [producer])
     producer.ask_to_stop()
