@@ -17,12 +17,12 @@ from prometheus_client import CollectorRegistry
 from schemas.metrics import Metrics
 from schemas.settings import Settings
 from services.broker import check_reachable
-from services.crashes import Crashes
 from services.options import BrokerOption, QuietOption, settings_for
 from services.output import say
 from services.processes import serve_metrics, set_up_logging, until_stopped
 from services.topic_admin import payment_partitions
 from services.version import VERSION
+from services.worker_end import WorkerEnd
 
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  # what one may ask to listen on, and no browser can open
 YOUNG_OBJECTS = 100_000
@@ -47,12 +47,12 @@ def stream(*, broker: BrokerOption = None, quiet: QuietOption = False) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="quetma-stream-") as folder:
             running = worker_of(StreamWorker(settings, metrics, Path(folder) / "data", partitions), quiet=quiet)
-            crashes = Crashes(running)
-            crashes.watch()
+            end = WorkerEnd(running)
+            end.watch()
             running.execute_from_commandline()
     except SystemExit as ended:
         if ended.code not in {None, 0}:
-            crashes.start_anew()
+            end.start_anew_after_a_crash()
         raise
 
 

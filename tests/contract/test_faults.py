@@ -17,9 +17,9 @@ from aiokafka import AIOKafkaProducer
 from producers.encoding import partition_of
 from schemas.events import DeadLetterReason, Payment
 from schemas.topics import DEAD_LETTERS, PAYMENTS
-from services.crashes import CRASH_LOOP_SECONDS
 from services.scrape import Samples
 from services.topic_reader import read_all
+from services.worker_end import CRASH_LOOP_SECONDS
 from tests.contract.systems import FirstRun
 from tests.kafka.server import ApacheKafka
 from tests.system import SESSION_SECONDS, System, finished, on, records_of, run_quetma
