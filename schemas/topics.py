@@ -1,4 +1,4 @@
-"""The one table of topics: name, key, partitions, clean-up, schemas, who sends and receives. All else reads it.
+"""The one table of topics: name, key, partitions, clean-up, who sends and receives. All else reads it.
 
 In: nothing. Out: `TOPICS`, and the names as constants.
 """
@@ -8,23 +8,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Final, Literal
-
-from schemas.events import (
-    Account,
-    Adoption,
-    Alert,
-    Cell,
-    Checkpoint,
-    LedgerEntry,
-    Payment,
-    QrCode,
-    RunFaults,
-    RunStarted,
-    Truth,
-)
-from schemas.headers import AdoptionHeaders, CloudEventHeaders, DeadLetterHeaders, PaymentHeaders
-from schemas.orders import InterventionApplied, InterventionOrder, PaceOrder, RunPosition
-from schemas.types import Contract
 
 PAYMENTS = "quetma.payments"
 DEAD_LETTERS = "quetma.payments.dead-letters"
@@ -79,25 +62,18 @@ class Topic:
     name: str
     key: str
     """Fields of the value, and words that are no field and stand for themselves (or one of several, parted by ``/``),
-    parted by ``|``. Several are parted by ``or``: one for each schema, in their order, or all for the only one."""
+    parted by ``|``. Several are parted by ``or``: one for each model of its values, in their order, or all for the only
+    one."""
     partitions: int | None
     cleanup: Literal["delete", "compact"]
     retention_bytes: int | None
     """Per partition, oldest records first; without end if None."""
-    schemas: tuple[type[Contract], ...]
     meaning: str
     senders: tuple[Party, ...]
     receivers: tuple[Party, ...]
-    headers: tuple[type[Contract], ...] = ()
-    """Each record's headers are as one of these says; none where there is none."""
     media: Media = "application/json"
     key_pattern: str | None = None
     """Regular expression of keys that are not made of the value's fields."""
-
-    def keys(self, schema: type[Contract]) -> list[str]:
-        """Return which keys records of a schema may have, as ``key`` writes them."""
-        keys = self.key.split(KEY_OR)
-        return [keys[self.schemas.index(schema)]] if len(self.schemas) > 1 else keys
 
     def partition_count(self, default: int) -> int:
         """Return its number of partitions where keyed topics have ``default``."""
@@ -120,11 +96,9 @@ TOPICS: tuple[Topic, ...] = (
         None,
         "delete",
         4 * GIB,
-        (Payment,),
         "every payment, cash included",
         senders=("producer",),
         receivers=("producer", "stream", "serve"),
-        headers=(PaymentHeaders, CloudEventHeaders),
     ),
     Topic(
         DEAD_LETTERS,
@@ -132,11 +106,9 @@ TOPICS: tuple[Topic, ...] = (
         None,
         "delete",
         GIB,
-        (),
         "records set aside, as they came, with the reason in their headers",
         senders=("stream",),
         receivers=("serve", "verify"),
-        headers=(DeadLetterHeaders,),
         media="application/octet-stream",
         key_pattern=rf"^{re.escape(PAYMENTS)}-[0-9]+-[0-9]+$",
     ),
@@ -146,7 +118,6 @@ TOPICS: tuple[Topic, ...] = (
         1,
         "compact",
         None,
-        (Cell,),
         "markets and commune sectors of each run",
         senders=("producer",),
         receivers=("stream", "serve"),
@@ -157,7 +128,6 @@ TOPICS: tuple[Topic, ...] = (
         None,
         "compact",
         None,
-        (QrCode,),
         "the codes that stalls and bills show",
         senders=("producer",),
         receivers=("serve",),
@@ -168,7 +138,6 @@ TOPICS: tuple[Topic, ...] = (
         None,
         "compact",
         None,
-        (Account,),
         "the accounts that tills have registered",
         senders=("producer",),
         receivers=("stream",),
@@ -179,7 +148,6 @@ TOPICS: tuple[Topic, ...] = (
         None,
         "compact",
         None,
-        (Alert,),
         "payments to an account that was not registered",
         senders=("stream",),
         receivers=("serve",),
@@ -190,7 +158,6 @@ TOPICS: tuple[Topic, ...] = (
         None,
         "delete",
         GIB,
-        (Truth,),
         "what is known of payments beyond their records, in their communes' partitions",
         senders=("producer",),
         receivers=(),
@@ -201,7 +168,6 @@ TOPICS: tuple[Topic, ...] = (
         1,
         "compact",
         None,
-        (RunStarted, LedgerEntry, RunFaults, Checkpoint),
         "what Kafka acknowledged, counted by the producer",
         senders=("producer",),
         receivers=("producer", "serve", "verify"),
@@ -212,11 +178,9 @@ TOPICS: tuple[Topic, ...] = (
         None,
         "compact",
         None,
-        (Adoption,),
         "adoption by market",
         senders=("stream",),
         receivers=("serve", "verify"),
-        headers=(AdoptionHeaders,),
     ),
     Topic(
         INTERVENTIONS,
@@ -224,7 +188,6 @@ TOPICS: tuple[Topic, ...] = (
         1,
         "compact",
         None,
-        (InterventionOrder, PaceOrder, InterventionApplied, RunPosition),
         "what running scenarios are told to do, and what their producers made of it",
         senders=("producer", "operator", "serve"),
         receivers=("producer", "operator", "serve"),
@@ -235,11 +198,9 @@ TOPICS: tuple[Topic, ...] = (
         None,
         "compact",
         None,
-        (Adoption,),
         "adoption by commune",
         senders=("stream",),
         receivers=("serve", "verify"),
-        headers=(AdoptionHeaders,),
     ),
     Topic(
         STATE_CHANGELOG,
@@ -247,7 +208,6 @@ TOPICS: tuple[Topic, ...] = (
         None,
         "compact",
         None,
-        (),
         "the stream workers' own state; a record without a value forgets its key",
         senders=("stream",),
         receivers=("stream",),

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
+from schemas.contracts import Model, headers_of, values_of
 from schemas.settings import KafkaSettings
 from schemas.topics import PARTIES, PAYMENTS, STREAM_GROUP, TOPICS, Party, Topic
-from services.json_schemas import Json, Model, definitions, header_models, key_schema, value_models
+from services.json_schemas import Json, definitions, header_models, key_schema, value_models
 from services.version import VERSION
 
 ASYNCAPI: Final = "3.0.0"
@@ -78,20 +79,20 @@ def _configuration(topic: Topic) -> Json:
 
 
 def _messages(topic: Topic) -> dict[str, Model | None]:
-    return {model.__name__: model for model in topic.schemas} or {RAW: None}
+    return {model.__name__: model for model in values_of(topic)} or {RAW: None}
 
 
 def _message(topic: Topic, name: str, model: Model | None) -> Json:
     message: Json = {"name": name, "contentType": topic.media}
     if model is not None:
         message["payload"] = _component(model)
-    if topic.headers:
+    if headers_of(topic):
         message["headers"] = _headers(topic)
     return message | {"bindings": _kafka(key=key_schema(topic, model))}
 
 
 def _headers(topic: Topic) -> Json:
-    choices = [_component(model) for model in topic.headers]
+    choices = [_component(model) for model in headers_of(topic)]
     return choices[0] if len(choices) == 1 else {"type": "object", "anyOf": choices}
 
 

@@ -1,4 +1,4 @@
-"""JSON Schemas (2020-12) of what travels on the topics, from the pydantic models of `schemas.topics.TOPICS`, and of the
+"""JSON Schemas (2020-12) of what travels on the topics, from the pydantic models of `schemas.contracts`, and of the
 documents that commands print for machines.
 
 In: models, topics, or their names. Out: JSON Schema documents, each complete in itself; the schema of a topic's keys.
@@ -13,13 +13,12 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
+from schemas.contracts import Model, headers_of, keys_of, values_of
 from schemas.errors import BadInputError
 from schemas.load_report import LoadReport
 from schemas.topics import KEY_OR, TOPICS, Topic
-from schemas.types import Contract
 
 Json = dict[str, Any]
-Model = type[Contract]
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 HERE: Final = "#/$defs/{model}"
 """Where a document of its own has its definitions."""
@@ -39,12 +38,12 @@ class _Plain(GenerateJsonSchema):
 
 def value_models() -> list[Model]:
     """Return the models of the records' values, in the order of the topics."""
-    return _once(model for topic in TOPICS for model in topic.schemas)
+    return _once(model for topic in TOPICS for model in values_of(topic))
 
 
 def header_models() -> list[Model]:
     """Return the models of the records' headers."""
-    return _once(model for topic in TOPICS for model in topic.headers)
+    return _once(model for topic in TOPICS for model in headers_of(topic))
 
 
 def printed_models() -> list[Model]:
@@ -76,7 +75,7 @@ def models_named(names: Iterable[str]) -> list[Model]:
         BadInputError: for a name that is neither, or a topic whose values have no schema.
     """
     models = {model.__name__: [model] for model in [*value_models(), *header_models(), *printed_models()]}
-    known = models | {topic.name: list(topic.schemas) for topic in TOPICS if topic.schemas}
+    known = models | {topic.name: list(values_of(topic)) for topic in TOPICS if values_of(topic)}
     found = list[Model]()
     for name in names:
         if name not in known:
@@ -89,7 +88,7 @@ def models_named(names: Iterable[str]) -> list[Model]:
 
 def key_schema(topic: Topic, model: Model | None = None) -> Json:
     """Return the schema of the keys of a topic's records, or of those whose values a model has."""
-    keys = [topic.key] if model is None else topic.keys(model)
+    keys = [topic.key] if model is None else keys_of(topic, model)
     pattern = topic.key_pattern
     if pattern is None and model is not None:
         pattern = f"^({'|'.join(_key_pattern(key, model) for key in keys)})$"

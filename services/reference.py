@@ -1,7 +1,8 @@
 """Reference pages, written from the tables: topics, metrics, settings, commands.
 
-In: `schemas.topics`, `schemas.metrics`, `schemas.settings`, `schemas.scenario.actions`, the command line. Out:
-Markdown; a test holds docs/reference.md equal. Renew it with ``python -m services.reference > docs/reference.md``.
+In: `schemas.topics`, `schemas.contracts`, `schemas.metrics`, `schemas.settings`, `schemas.scenario.actions`, the
+command line. Out: Markdown; a test holds docs/reference.md equal. Renew it with
+``python -m services.reference > docs/reference.md``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator
 import typer
 from pydantic import BaseModel
 
+from schemas.contracts import values_of
 from schemas.events import DeadLetterReason
 from schemas.metrics import METRICS
 from schemas.scenario.actions import ACTIONS
@@ -66,7 +68,7 @@ def _topics() -> Iterator[str]:
             topic.key,
             str(topic.partitions or "as set"),
             topic.cleanup,
-            ", ".join(schema.__name__ for schema in topic.schemas) or "raw",
+            ", ".join(schema.__name__ for schema in values_of(topic)) or "raw",
             ", ".join(topic.senders),
             ", ".join(topic.receivers) or "-",
             topic.meaning,

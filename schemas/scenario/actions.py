@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Union, get_args
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, WithJsonSchema, create_model
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema, create_model
 from pydantic.fields import FieldInfo
 
 from schemas.errors import BadInputError
@@ -49,6 +49,12 @@ class Action(Part):
     """Communes and markets it reaches; the whole province if none is named."""
 
 
+class _Derived(Action):
+    """Has its descriptions from a row; Pydantic would look for the source of a model that has none for milliseconds."""
+
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
+
 def _without_offset(time: dt.time) -> dt.time:
     if time.tzinfo:
         raise ValueError("give a local time, without an offset")
@@ -75,7 +81,7 @@ def _action_of(row: type[Part]) -> type[Action]:
             fields[name] = (info.annotation, info)
         elif name not in (*_GIVEN_BY_THE_ORDER, "place"):
             fields[name] = _plain(info, usual[name])
-    return create_model(f"{row.__name__}Action", __base__=Action, __doc__=row.__doc__, **fields)
+    return create_model(f"{row.__name__}Action", __base__=_Derived, __doc__=row.__doc__, **fields)
 
 
 def _plain(info: FieldInfo, usual: Any) -> tuple[Any, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
 
+from schemas.contracts import values_of
 from schemas.topics import ALERTS, DEAD_LETTERS, PAYMENTS, STATE_CHANGELOG, TOPICS, Topic
 from schemas.types import Contract
 from services.topic_reader import read_all
@@ -164,7 +165,7 @@ def produced(system: System, folder: Path) -> System:
     return system
 
 
-@pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic.schemas], ids=lambda topic: topic.name)
+@pytest.mark.parametrize("topic", [topic for topic in TOPICS if values_of(topic)], ids=lambda topic: topic.name)
 def test_each_record_is_one_of_its_topics_messages_by_value_and_key(seen: Seen, topic: Topic) -> None:
     value, found = seen.printed.value(topic.name), Counter[str]()
     kinds = {
@@ -187,7 +188,7 @@ def test_payments_that_the_schema_refuses_are_the_dead_letters(seen: Seen) -> No
     assert seen.unreadable == letters & {place_of(record) for record in seen.of(PAYMENTS)}
 
 
-@pytest.mark.parametrize("name", [topic.name for topic in TOPICS if not topic.schemas])
+@pytest.mark.parametrize("name", [topic.name for topic in TOPICS if not values_of(topic)])
 def test_keys_of_what_has_no_schema(seen: Seen, name: str) -> None:
     (message,) = seen.printed.messages(name).values()
     key = Draft7Validator(message["bindings"]["kafka"]["key"])
@@ -223,12 +224,12 @@ def test_cloud_events_headers_are_all_there_or_none(seen: Seen) -> None:
     assert probed
 
 
-@pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic.schemas], ids=lambda topic: topic.name)
+@pytest.mark.parametrize("topic", [topic for topic in TOPICS if values_of(topic)], ids=lambda topic: topic.name)
 def test_a_spoiled_record_is_refused(seen: Seen, topic: Topic) -> None:
     """Whichever field is unknown, of another type, or missing, though all records of the topic have it."""
     value = seen.printed.value(topic.name)
     _, document = next(seen.documents(topic))
-    needed = set.intersection(*map(required, topic.schemas))
+    needed = set.intersection(*map(required, values_of(topic)))
     assert len(needed) > 1
     assert value.is_valid(document)
     assert not value.is_valid(document | {"unknown": 1})

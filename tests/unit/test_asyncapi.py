@@ -12,6 +12,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from schemas import topics
+from schemas.contracts import values_of
 from schemas.settings import KafkaSettings
 from schemas.topics import INTERVENTIONS, PARTIES, PAYMENTS, STATE_CHANGELOG, TOPICS
 from services import exporter
@@ -111,10 +112,10 @@ def test_every_topic_is_a_channel_with_messages_and_a_key():
     for topic in TOPICS:
         channel = CHANNELS[topic.name]
         assert channel["address"] == topic.name
-        assert list(channel["messages"]) == ([model.__name__ for model in topic.schemas] or ["raw"])
+        assert list(channel["messages"]) == ([model.__name__ for model in values_of(topic)] or ["raw"])
         for message in channel["messages"].values():
             assert message["bindings"]["kafka"]["key"]["pattern"]
-            assert ("payload" in message) is bool(topic.schemas) is (message["contentType"] == "application/json")
+            assert ("payload" in message) is bool(values_of(topic)) is (message["contentType"] == "application/json")
 
 
 def test_what_is_set_is_what_it_says():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas import events
+from schemas.contracts import values_of
 from schemas.events import (
     FAILURE_REASONS,
     METHODS,
@@ -227,7 +228,7 @@ def test_methods_and_statuses_are_what_the_types_say():
     assert get_args(events.TruthLabel) == TRUTH_LABELS
 
 
-CONTRACTS = sorted({schema for topic in TOPICS for schema in topic.schemas}, key=lambda model: model.__name__)
+CONTRACTS = sorted({schema for topic in TOPICS for schema in values_of(topic)}, key=lambda model: model.__name__)
 
 
 @pytest.mark.parametrize("model", [*CONTRACTS, MethodTally])
