@@ -51,14 +51,14 @@ FOLD_RECORDS = 200_000
 def run(events: int = 3_000_000, seconds: float = 5.0, broker: str | None = None) -> Iterator[Row]:
     """Put `events` payments on a broker, let one worker fold them; then the yardstick, and the fold alone.
 
-    These two run for about `seconds` each.
+    These two run for about `seconds` each, the fold over no more payments than those.
     """
     with broker_of(broker, without_payments=True) as one, tempfile.TemporaryDirectory(prefix="quetma-bench-") as folder:
         ours = uvloop.run(_worker(one, events, Path(folder)))
         stock = stock_agent(one, seconds)
     yield ours | {"times_stock": round(ours["events_per_second"] / stock["events_per_second"], 1)}
     yield stock
-    yield in_own_process(fold, seconds=seconds)
+    yield in_own_process(fold, seconds=seconds, records=min(FOLD_RECORDS, events))
 
 
 def stock_agent(broker: Broker, seconds: float) -> Row:

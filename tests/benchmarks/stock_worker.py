@@ -28,6 +28,8 @@ from schemas.topics import PAYMENTS
 from streams.cells import HOUR_MS
 from streams.duplicates import admit
 
+SESSION_SECONDS = 6.0
+"""As our worker's. Tansu lets a join wait for half of it, and Faust's usual one is a minute."""
 WAIT_SECONDS = 30.0
 """How long it may take until the first event is there."""
 
@@ -70,6 +72,7 @@ def create_app(servers: str, partitions: int, folder: str, yardstick: Yardstick)
         topic_disable_leader=True,
         web_enabled=False,
         consumer_auto_offset_reset="earliest",
+        broker_session_timeout=SESSION_SECONDS,
         worker_redirect_stdouts=False,
     )
     payments = app.topic(PAYMENTS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
