@@ -43,7 +43,7 @@ def bench(
     ] = None,
     *,
     seconds: Annotated[float | None, typer.Option(min=0.001, help="Time for each measurement that takes one.")] = None,
-    events: Annotated[int | None, typer.Option(min=1, help="Payments of stream and memory.")] = None,
+    events: Annotated[int | None, typer.Option(min=1, help="Payments, for benchmarks that take a number.")] = None,
     broker: BrokerOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,

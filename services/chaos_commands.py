@@ -50,7 +50,7 @@ def chaos(
     load_scenario(scenario)
     course = course_of(scenario, for_=for_, faults=faults, seed=seed, rate=rate, without=without or [])
     servers = settings.kafka.bootstrap_servers
-    setting = given(servers) if servers else embedded(MemoryBroker)
+    setting = given(servers, settings.stream.session_timeout_seconds) if servers else embedded(MemoryBroker)
     report = run_chaos(course, setting, keep=keep, tell=_nothing if quiet else say)
     if json:
         print_json(report)

@@ -56,6 +56,8 @@ class Setting:
     """Kinds of faults that do not apply, and why."""
     proxy: Callable[[int], Proxy] = Proxy
     """Makes a proxy on a port; tests have one that lies."""
+    session_seconds: float = 3.0
+    """Silence that ends a worker's membership; Apache Kafka allows less than 6 s only where it is told to."""
 
 
 NO_RESTART = "the embedded broker's memory is its only copy: it cannot be restarted, and its end is the end of the run"
@@ -68,10 +70,10 @@ def embedded(make: MakeBroker) -> Setting:
     return Setting("embedded", make, left_out=dict.fromkeys(sorted(OF_BROKER), NO_RESTART))
 
 
-def given(servers: str) -> Setting:
+def given(servers: str, session_seconds: float) -> Setting:
     """Return the setting of a cluster that runs already."""
     why = dict.fromkeys(sorted(OF_LINKS), NO_PROXY) | dict.fromkeys(sorted(OF_BROKER), NOT_OURS)
-    return Setting("given", None, servers, why)
+    return Setting("given", None, servers, why, session_seconds=session_seconds)
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,6 @@ class Course:
     without: frozenset[Kind] = frozenset()
     shards: int = 2
     rate: float | None = None
-    session_seconds: float = 3.0
     wait_seconds: float = 30.0
     """How long nothing may move before the verdict is final."""
 
@@ -111,9 +112,8 @@ class Chaos:
         kinds = [kind for kind in Kind if kind not in setting.left_out and kind not in course.without]
         if not kinds:
             raise BadInputError("chaos", "no kind of fault is left that applies to this broker", "leave fewer out")
-        self.plan = plan(
-            course.seed, kinds, count=course.faults, seconds=course.seconds, session_seconds=course.session_seconds
-        )
+        pause = setting.session_seconds
+        self.plan = plan(course.seed, kinds, count=course.faults, seconds=course.seconds, session_seconds=pause)
         # On a broker of its own a run needs no other name: the same seed gives the same payments, ids included.
         self._run_name = f"chaos-{course.seed}" + ("" if setting.make else f"-{int(time.time())}")
         self._incidents: list[Incident] = []
@@ -159,7 +159,7 @@ class Chaos:
         scenario.write_text(SCENARIO.format(base=f'"{extended}"'), encoding="utf-8")
         load = Load(str(scenario), self._run_name, course.shards, course.rate)
         most_ends = ENDS + ENDS_OF_A_FAULT * course.faults
-        return Fleet(servers, load, course.session_seconds, most_ends, self._folder)
+        return Fleet(servers, load, self._setting.session_seconds, most_ends, self._folder)
 
     async def _let_loose(self, fleet: Fleet, watch: Watch, injector: Injector) -> None:
         """Start the fleet, then do every fault in its time; return when payments flow again after the last."""

@@ -38,7 +38,7 @@ QUARTER = ("--shard", "3/4")
 
 @pytest.mark.parametrize(
     ("broker_kind", "store"),
-    [("embedded", "memory"), ("kafka", "rocksdb")],
+    [("embedded", "memory"), ("kafka", "memory"), ("kafka", "rocksdb")],
     indirect=["broker_kind"],
 )
 def test_killed_worker_goes_on_exactly(system: System, store: str) -> None:

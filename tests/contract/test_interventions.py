@@ -79,7 +79,6 @@ def simulated(system: System, run: str, folder: Path, *arguments: str) -> dict[s
     return on_disk(folder / "run")
 
 
-@on("embedded")
 def test_what_was_ordered_of_a_run_makes_the_same_payments_again(system: System, tmp_path: Path) -> None:
     run = "steered"
     producer = system.produce(run, "--days", str(DAYS), "--shard", SHARD, "--speed", "20000")

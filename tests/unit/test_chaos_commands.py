@@ -33,7 +33,7 @@ def test_what_is_not_allowed_is_refused(wrong: dict[str, Any]) -> None:
 
 
 def setting_for(broker: str) -> Setting:
-    return given("127.0.0.1:9") if broker == "given" else setting_of(broker)
+    return given("127.0.0.1:9", session_seconds=6.0) if broker == "given" else setting_of(broker)
 
 
 def kinds_of(setting: Setting, without: frozenset[Kind], tmp_path: Path) -> set[Kind]:
@@ -48,6 +48,15 @@ def test_each_broker_has_the_faults_that_apply_to_it(broker: str, left_out: froz
     assert set(setting.left_out) == left_out
     assert kinds_of(setting, frozenset(), tmp_path) == set(Kind) - left_out
     assert kinds_of(setting, frozenset({Kind.KILL_WORKER}), tmp_path) == set(Kind) - left_out - {Kind.KILL_WORKER}
+
+
+def test_pauses_are_longer_than_the_session_of_a_given_cluster(tmp_path: Path) -> None:
+    others = frozenset(Kind) - {Kind.PAUSE_WORKER}
+    course = Course("an-giang", 1, 30, 60.0, others)
+    for broker, least in (("given", 7.0), ("kafka", 4.0)):
+        pauses = [fault.seconds for fault in Chaos(course, setting_for(broker), tmp_path, print).plan]
+        assert len(pauses) == 30
+        assert least <= min(pauses) <= max(pauses) <= least + 2
 
 
 def test_a_plan_without_any_kind_is_refused(tmp_path: Path) -> None:
