@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)  # set to "ignore" at start-up, which exec would hand on
 _WATCH_SECONDS = 0.1
@@ -65,15 +65,27 @@ def main(arguments: Sequence[str]) -> int:
     except (ValueError, KeyError, IndexError):
         sys.stderr.write("usage: leash.py [--signal NAME] [--watch] PARENT_PID -- COMMAND ARG...\n")
         return _USAGE_EXIT
-    if "--watch" in own or not _signalled_with_parent(death_signal):
+    if "--watch" in own or not signalled_with_parent(death_signal):
         return _watch(parent, command, death_signal)
     if os.getppid() != parent:  # it ended before the kernel knew of the leash
         return _PARENT_GONE_EXIT
     return _become(command)
 
 
-def _signalled_with_parent(death_signal: signal.Signals) -> bool:
-    """Ask the kernel for a signal at the parent's end; False where it has no such thing."""
+def held_by_parent() -> int:
+    """Return the signal that this thread asked the kernel for at the parent's end; 0 for none."""
+    if sys.platform != "linux":
+        return 0
+    number = ctypes.c_int(0)
+    ctypes.CDLL(None).prctl(_PR_GET_PDEATHSIG, ctypes.byref(number))
+    return number.value
+
+
+def signalled_with_parent(death_signal: int) -> bool:
+    """Ask the kernel for a signal at the parent's end; False where it has no such thing.
+
+    It is the thread's that asks, and of no other: a thread that becomes another program must ask anew.
+    """
     if sys.platform != "linux":
         return False
     zero = ctypes.c_ulong(0)

@@ -6,6 +6,7 @@ seconds, so nothing is worth waiting for long: what was not written or committed
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -15,6 +16,7 @@ from typing import Final
 from mode import Worker
 
 from schemas.errors import ExitCode
+from services.leash import held_by_parent, signalled_with_parent
 from services.output import say
 
 CRASH_LOOP_SECONDS: Final = 10.0
@@ -39,9 +41,11 @@ class WorkerEnd:
         self._begun = time.monotonic()
         self._ran: float | None = None
         """Seconds from its start to its crash."""
+        self._leash = 0
 
     def watch(self) -> None:
-        """Watch in a thread of its own: what hangs may be the worker's event loop."""
+        """Watch in a thread of its own: what hangs may be the worker's event loop. Call it in the main thread."""
+        self._leash = held_by_parent()
         threading.Thread(target=self._watch, name="worker-end", daemon=True).start()
 
     def start_anew_after_a_crash(self) -> None:
@@ -49,8 +53,9 @@ class WorkerEnd:
         ran = time.monotonic() - self._begun if self._ran is None else self._ran
         if self._told_to_stop or ran < CRASH_LOOP_SECONDS:
             return
-        say("quetma: the worker has crashed and starts anew; it goes on where its state ends")
-        sys.stdout.flush()
+        _tell("quetma: the worker has crashed and starts anew; it goes on where its state ends")
+        if self._leash:
+            signalled_with_parent(self._leash)  # this may be another thread than the one that is on the leash
         os.execv(sys.executable, [sys.executable, "-m", "services.cli", *sys.argv[1:]])  # noqa: S606  # ourselves
 
     @property
@@ -63,6 +68,13 @@ class WorkerEnd:
         self._ran = time.monotonic() - self._begun
         limit = self._stopped_seconds if self._told_to_stop else self._crashed_seconds
         time.sleep(limit)
-        say(f"quetma: the worker has not ended in order within {limit:g} s; what it had under way is read again")
+        _tell(f"quetma: the worker has not ended in order within {limit:g} s; what it had under way is read again")
         self.start_anew_after_a_crash()
         os._exit(ExitCode.UNREACHABLE)
+
+
+def _tell(what: str) -> None:
+    """Say it, if anybody listens; the end must not depend on that."""
+    with contextlib.suppress(OSError, ValueError):
+        say(what)
+        sys.stdout.flush()

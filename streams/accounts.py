@@ -32,7 +32,10 @@ class AccountRegistry:
         return self._by_run.get(run)
 
     async def refresh(self, partitions: Iterable[int]) -> None:
-        """Read what has been registered in partitions since the last time."""
+        """Read what has been registered in partitions since the last time.
+
+        Two at once may tell the same records, in either order; a till's account never changes.
+        """
         await asyncio.gather(*map(self._refresh, partitions))
 
     async def _refresh(self, partition: int) -> None:

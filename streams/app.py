@@ -7,6 +7,7 @@ What is done when is decided by `streams.protocol`: here its commands are execut
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import time
@@ -17,6 +18,7 @@ from typing import Any
 
 import faust
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 from faust.types import TP, StreamT
 from yarl import URL
@@ -49,6 +51,8 @@ AWAKE_SECONDS = 0.25
 """Time between two looks at whether the process was paused."""
 FOLLOW_SECONDS = 10.0
 """Time between two rounds in which a copy of the changelog follows: so much more is read after a kill."""
+
+_logger = logging.getLogger(__name__)
 
 
 class WorkerStalledError(QuetmaError):
@@ -181,7 +185,7 @@ class StreamWorker:
                 place = TopicPartition(PAYMENTS, number)
                 return owner.looked(command, await first_offset(self._servers, place, at_least))
             case Refresh():
-                await asyncio.gather(self._registry.refresh(), self._accounts.refresh([number]))
+                await asyncio.gather(self._registry.refresh(), self._accounts.refresh(self._owners))
                 return owner.refreshed(command)
             case Seek(offset=offset):
                 await self.app.consumer.seek_wait({TP(PAYMENTS, number): offset})
@@ -229,7 +233,11 @@ class StreamWorker:
             await asyncio.sleep(self._settings.stream.emit_interval_seconds)
             partitions = [owner.partition for owner in self._owners.values() if owner.partition is not None]
             waiting = [partition for partition in partitions if partition.waits_for_accounts]
-            await self._accounts.refresh([partition.number for partition in waiting])
+            try:
+                await self._accounts.refresh([partition.number for partition in waiting])
+            except (KafkaError, TimeoutError) as error:
+                _logger.warning("accounts could not be read, suspects wait: %r", error)
+                continue
             for partition in waiting:
                 partition.looked_up()
 
@@ -244,7 +252,8 @@ class StreamWorker:
 
     async def _flush_after(self, seconds: float, owner: Owner[Partition]) -> None:
         await asyncio.sleep(seconds)
-        await self._flush(owner)
+        if not self.app.should_stop:  # a crashed worker writes nothing more
+            await self._flush(owner)
 
     def _emit_interval(self) -> float:
         """Return the seconds until the next flush: a worker that is behind had better fold than tell how far it is."""

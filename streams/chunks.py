@@ -7,6 +7,7 @@ a Schema. A chunk of thousands of records costs Faust what one event costs.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,15 +19,27 @@ from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP, AppT
 
-from schemas.errors import BadInputError
+from schemas.errors import BadInputError, ExitCode, QuetmaError
 from schemas.topics import STATE_CHANGELOG
 from streams.offsets import end_offsets
 from streams.records import CHUNKED_TOPICS, Chunk
 
 SCHEME: Final = "quetma"
 FETCH_WAIT_MS: Final = 100
+OPENING_SHARE: Final = 0.9
+"""Of the time after which Faust gives up an opening."""
 
 _logger = logging.getLogger(__name__)
+
+
+class OpeningTooLongError(QuetmaError):
+    """The state of the assigned partitions could not be read in time; the worker must start anew."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+    def __init__(self, seconds: float) -> None:
+        found = f"the partitions could not be opened within {seconds:g} s"
+        super().__init__("stream", found, "It starts anew and tries again; look whether the broker is in order")
 
 
 @dataclass(frozen=True)
@@ -75,7 +88,7 @@ class ChunkApp(faust.App):
     durable_offset: Callable[[int], int | None]
     """Partition → offset up to which all writes are acknowledged; None if nothing is known."""
     open_partitions: Callable[[set[int]], Awaitable[dict[int, int]]]
-    """Assigned partitions → where to go on reading, for those that have a state."""
+    """Assigned partitions → where to go on reading."""
     write_out: Callable[[], Awaitable[None]]
     """Writes what has not been written, so that a successor has nothing to read again."""
     close_partitions: Callable[[set[int]], Awaitable[None]]
@@ -131,18 +144,41 @@ class ChunkConsumer(driver.Consumer):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Hand partitions over before another worker gets them."""
-        await self.hand_over(revoked)
+        try:
+            if not self.app.crashed:
+                await self.hand_over(revoked)
+        except Exception as error:  # noqa: BLE001  # aiokafka would log it and go on, with owners that have ended
+            await self.app.crash(error)
         await super().on_partitions_revoked(revoked)
 
+    async def on_stop(self) -> None:
+        """Commit; after a crash that, too, is left to the successor."""
+        if not self.app.crashed:
+            await super().on_stop()
+
     async def perform_seek(self) -> None:
-        """Seek after a recovery: to where the state ends, which the group's commit may be ahead of or behind."""
-        await super().perform_seek()
+        """Seek after a recovery: to where the state ends, which the group's commit may be ahead of or behind.
+
+        Raises:
+            OpeningTooLongError: before Faust gives up, which it does in silence, with the partitions in its hands.
+        """
+        limit = self.app.conf.broker_request_timeout * OPENING_SHARE
+        try:
+            async with asyncio.timeout(limit) as opening:
+                await super().perform_seek()
+                await self._open()
+        except TimeoutError:
+            if opening.expired():
+                raise OpeningTooLongError(limit) from None
+            raise
+
+    async def _open(self) -> None:
         chunked = {tp.partition: tp for tp in self.assignment() if tp.topic in CHUNKED_TOPICS}
         resume = {chunked[number]: at for number, at in (await self.app.open_partitions(set(chunked))).items()}
         if not resume:
             return
-        broker = self.transport.url[0]
-        ends = await end_offsets(f"{broker.host}:{broker.port}", resume)
+        servers = ",".join(url.authority for url in self.transport.url)
+        ends = await end_offsets(servers, resume)
         beyond = [f"{tp.topic}-{tp.partition}: {at} of {ends[tp]}" for tp, at in resume.items() if at > ends[tp]]
         if beyond:
             found = f"the state has more records than the topic ({', '.join(beyond)}), which was made anew"

@@ -210,10 +210,11 @@ class PartitionFold:
                 if newest >= edge:
                     floor, edge = self._hours_around(newest)
             beneficiary = row.beneficiary
-            if beneficiary is not None and registered is not None and registered.get(row.source) != beneficiary:
-                state.suspects.append(suspect(row))
+            strange = beneficiary is not None and registered is not None and registered.get(row.source) != beneficiary
             if offset <= cell.applied_offset:
                 replayed += 1
+                if strange:  # suspects are in the partition's own state, which the cell is ahead of
+                    state.suspects.append(suspect(row))
                 continue
             cell.applied_offset = offset
             source, sequence = row.source, row.sequence
@@ -223,6 +224,8 @@ class PartitionFold:
                 cell.duplicates += 1
                 duplicates += 1
                 continue
+            if strange:
+                state.suspects.append(suspect(row))
             applied += 1
             hour = occurred_at // hour_ms
             if occurred_at < floor:

@@ -64,7 +64,7 @@ class Claim:
 
 @dataclass(frozen=True, eq=False)
 class CatchUp:
-    """Read the changelog from where recovery ended to its end as it is by then; tell by `Owner.recovered`."""
+    """Read the changelog, now that the claim is in it, to its end as it is by then; tell by `Owner.recovered`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,8 @@ class Owner(Generic[P]):
         self.partition: P | None = None
         """The fold, while it is open."""
         self.resume_at: int | None = None
-        """Where the recovered state ends; None if there was none."""
+        """Where to go on reading, once it is open: where the recovered state ends. What the group has committed says
+        nothing: without a state, all is read again."""
         self._registry = registry
         self._open_partition = open_partition
         self._epoch = -1
@@ -169,7 +170,7 @@ class Owner(Generic[P]):
             return []
         found = recover(self.number, table)
         self.partition = self._open_partition(self._epoch, found)
-        self.resume_at = None if found.own is None else self.partition.next_offset
+        self.resume_at = self.partition.next_offset
         self._garbage = found.keys_before(self._epoch)
         return []
 
@@ -227,7 +228,11 @@ class Owner(Generic[P]):
         """Begin to write what changed by now (UTC epoch milliseconds), unless writing is under way."""
         if self.partition is None or self._course_of_flush is not None:
             return []
-        flush = self.partition.flush(now)
+        try:
+            flush = self.partition.flush(now)
+        except BaseException:
+            self.close()  # some of it counts as written, and is nowhere
+            raise
         if flush is None:
             return []
         self._course_of_flush = self._course(self.partition, flush)

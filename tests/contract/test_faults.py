@@ -12,14 +12,17 @@ from typing import Any
 
 import psutil
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from producers.encoding import partition_of
 from schemas.events import DeadLetterReason, Payment
-from schemas.topics import DEAD_LETTERS, PAYMENTS
+from schemas.settings import load_settings
+from schemas.topics import DEAD_LETTERS, PAYMENTS, STREAM_GROUP
+from services.broker import EmbeddedBroker
 from services.scrape import Samples
 from services.topic_reader import read_all
 from services.worker_end import CRASH_LOOP_SECONDS
+from streams.offsets import end_offsets
 from tests.contract.systems import FirstRun
 from tests.kafka.server import ApacheKafka
 from tests.system import SESSION_SECONDS, System, finished, on, records_of, run_quetma
@@ -247,6 +250,27 @@ def test_simulated_time_far_ahead_of_the_clock_is_taken(system: System) -> None:
     verdict = system.verify("ahead")
     assert verdict["exact"]
     assert verdict["payments"]["aggregates"] == produced["acked"] > 10_000
+
+
+async def commit_all(servers: str) -> None:
+    """Commit the end of every partition for the workers' group."""
+    places = [TopicPartition(PAYMENTS, number) for number in range(load_settings().kafka.partitions)]
+    ends = await end_offsets(servers, places)
+    async with AIOKafkaConsumer(bootstrap_servers=servers, group_id=STREAM_GROUP, enable_auto_commit=False) as consumer:
+        consumer.assign(places)
+        await consumer.commit(ends)
+
+
+def test_a_group_without_state_reads_all_again_whatever_it_has_committed(tmp_path: Path) -> None:
+    with EmbeddedBroker(tmp_path) as broker, System(broker.bootstrap_servers, tmp_path) as system:
+        assert system.quetma("topics", "create").returncode == 0
+        done = system.quetma("produce", "an-giang", "--run", "again", *SHARD, "--json")
+        assert done.returncode == 0, done.stderr
+        asyncio.run(commit_all(system.servers))
+        system.start("stream")
+        verdict = system.verify("again", wait_seconds=30)
+        assert verdict["exact"], verdict["mismatches"][:5]
+        assert verdict["payments"]["aggregates"] == json.loads(done.stdout)["acked"] > 10_000
 
 
 def test_broker_away_in_the_middle_loses_nothing(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ class Worker:
         if self.read_to >= len(self.broker.changelog) or not self.world.catches_up:
             self.catching_up = False
             self._run(self.owner.recovered(self.memory))
-            self.position = self.broker.committed if self.owner.resume_at is None else self.owner.resume_at
+            self.position = self.owner.resume_at
             self.world.kind.check_partition(self.owner.partition)
 
     def _read(self, end: int) -> None:

@@ -82,6 +82,14 @@ def test_it_does_so_whatever_became_of_the_payment(status):
     assert len(alerts(flushed(partition))) == 1
 
 
+def test_a_repeated_payment_is_suspected_once():
+    partition = opened(Registered(s=OURS))
+    fold(partition, scan(STRANGERS), scan(STRANGERS))
+    assert [alert.payment_id for alert in alerts(flushed(partition))] == ["s-1"]
+    assert partition.fold.state.duplicates == 1
+    assert partition.fold.state.alerts == 1
+
+
 def test_payments_without_a_scanned_code_are_not_suspected():
     partition = opened(Registered(s=OURS))
     fold(partition, payment(MARKET, "s", 1), scan(None, 2))

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 
+import psutil
 import pytest
+
+from services.broker import free_port
 
 WORKER = """
 import signal, sys
@@ -24,7 +30,7 @@ class Part(Service):
             pass  # it keeps the event loop, as Faust's fetcher does when its consumer has ended
 
 worker_end.CRASH_LOOP_SECONDS = {crash_loop_seconds}
-sys.argv = ["quetma", "topics", "--help"]
+sys.argv = {argv}
 worker = Worker(Part(), loglevel="CRITICAL", redirect_stdouts=False)
 end = worker_end.WorkerEnd(worker, crashed_seconds=1.0, stopped_seconds=2.0)
 end.watch()
@@ -38,8 +44,11 @@ except SystemExit as ended:
 TOPICS_HELP = "Topics: list them"
 
 
+HELP = ["quetma", "topics", "--help"]
+
+
 def run(*, crashes: bool, hangs: bool, crash_loop_seconds: float = 0.0) -> subprocess.CompletedProcess[str]:
-    script = WORKER.format(crashes=crashes, hangs=hangs, crash_loop_seconds=crash_loop_seconds)
+    script = WORKER.format(crashes=crashes, hangs=hangs, crash_loop_seconds=crash_loop_seconds, argv=HELP)
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -66,3 +75,34 @@ def test_one_that_was_told_to_stop_ends(hangs, exit_code):
     assert done.returncode == exit_code, done.stderr
     assert not done.stdout
     assert ("not ended in order within 2 s" in done.stderr) == hangs
+
+
+PARENT = """
+import subprocess, sys
+from services.leash import leashed
+child = subprocess.Popen(leashed([sys.executable, "-c", sys.argv[1]]), stdout=subprocess.DEVNULL)
+print(child.pid, flush=True)
+child.wait()
+"""
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_one_that_starts_anew_is_still_on_its_leash(hangs):
+    runs_on = ["quetma", "broker", "--port", str(free_port())]
+    script = WORKER.format(crashes=True, hangs=hangs, crash_loop_seconds=0.0, argv=runs_on)
+    with subprocess.Popen([sys.executable, "-c", PARENT, script], stdout=subprocess.PIPE) as parent:
+        worker = psutil.Process(int(parent.stdout.readline()))
+        until(lambda: worker.cmdline()[-3:] == runs_on[1:] and bool(worker.children()))
+        parent.kill()
+    try:
+        until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker.kill()
