@@ -24,6 +24,8 @@ from services.supervisor import Child
 from services.verify import verify
 
 BROKERS = ["embedded", "kafka"]
+ON_BOTH = os.environ.get("QUETMA_TEST_BOTH_BROKERS") == "1"
+"""Whether tests run on both brokers that usually run on the quicker one, or the one with quicker rebalances."""
 DEADLINE_SECONDS = 60.0
 SESSION_SECONDS = 3.0
 """How long a worker may be silent: what waits for the end of a session waits for this."""
@@ -145,8 +147,13 @@ class System:
 
 
 def on(*kinds: str) -> pytest.MarkDecorator:
-    """Run a test on these kinds of brokers only."""
+    """Run a test on these kinds of brokers: what it tests is there only."""
     return pytest.mark.parametrize("broker_kind", kinds, indirect=True)
+
+
+def usually_on(kind: str) -> pytest.MarkDecorator:
+    """Run a test on one broker, to save minutes, and with `QUETMA_TEST_BOTH_BROKERS=1` on both."""
+    return on(*BROKERS) if ON_BOTH else on(kind)
 
 
 def finished(producer: Child) -> dict[str, Any]:

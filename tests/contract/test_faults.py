@@ -25,13 +25,13 @@ from services.worker_end import CRASH_LOOP_SECONDS
 from streams.offsets import end_offsets
 from tests.contract.systems import FirstRun
 from tests.kafka.server import ApacheKafka
-from tests.system import SESSION_SECONDS, System, finished, on, records_of, run_quetma
+from tests.system import ON_BOTH, SESSION_SECONDS, System, finished, records_of, run_quetma, usually_on
 from tests.tools import require_tool
 
 pytestmark = pytest.mark.broker
-on_embedded = on("embedded")
-on_kafka = on("kafka")
-"""What does not depend on the broker runs on one, to save minutes: the quicker, or the one with quick rebalances."""
+STORES = [("embedded", "memory"), ("kafka", "memory"), ("kafka", "rocksdb")]
+"""What a killed worker is tried with: broker and store."""
+usually_on_embedded, usually_on_kafka = usually_on("embedded"), usually_on("kafka")
 any_store = pytest.mark.parametrize("store", ["memory", "rocksdb"])
 
 SHARD = ("--days", "1", "--shard", "3/10", "--speed", "max")
@@ -40,9 +40,7 @@ QUARTER = ("--shard", "3/4")
 
 
 @pytest.mark.parametrize(
-    ("broker_kind", "store"),
-    [("embedded", "memory"), ("kafka", "memory"), ("kafka", "rocksdb")],
-    indirect=["broker_kind"],
+    ("broker_kind", "store"), [*STORES, *([("embedded", "rocksdb")] if ON_BOTH else [])], indirect=["broker_kind"]
 )
 def test_killed_worker_goes_on_exactly(system: System, store: str) -> None:
     seen = before = system.processed()
@@ -64,7 +62,7 @@ def test_killed_worker_goes_on_exactly(system: System, store: str) -> None:
     system.until(lambda: system.metrics("serve").total("quetma_payments_total") == summary["acked"])
 
 
-@on_kafka
+@usually_on_kafka
 @any_store
 def test_second_worker_takes_over_from_the_first(system: System, store: str) -> None:
     run = f"two-workers-{store}"
@@ -87,7 +85,7 @@ def test_second_worker_takes_over_from_the_first(system: System, store: str) -> 
     system.go_on_with(second)
 
 
-@on_embedded
+@usually_on_embedded
 def test_all_records_of_a_run_again_are_duplicates_and_it_is_still_exact(system: System, ran: FirstRun) -> None:
     before = system.metrics("stream").total("quetma_dropped_duplicates_total")
     records = ran.records[PAYMENTS]
@@ -179,7 +177,7 @@ def test_bad_records_are_set_aside_with_their_reason(system: System, ran: FirstR
     assert system.worker.exit_code is None
 
 
-@on_embedded
+@usually_on_embedded
 def test_a_difference_is_found_and_named(system: System) -> None:
     assert system.quetma("produce", "--run", "differs", *SHARD).returncode == 0
     assert system.verify("differs")["exact"]
@@ -202,7 +200,7 @@ def test_a_difference_is_found_and_named(system: System) -> None:
     assert "NOT exact" in told.stdout
 
 
-@on_embedded
+@usually_on_embedded
 def test_producer_told_to_stop_leaves_its_books_in_order(system: System) -> None:
     producer = system.produce("stopped", "--rate", "3000", *QUARTER)
     system.until(lambda: system.acked() > 5000, [producer])
@@ -214,7 +212,7 @@ def test_producer_told_to_stop_leaves_its_books_in_order(system: System) -> None
     assert verdict["payments"]["ledger"] == summary["acked"]
 
 
-@on_embedded
+@usually_on_embedded
 @any_store
 def test_worker_paused_beyond_its_session_starts_anew_and_stays_exact(system: System, store: str) -> None:
     run = f"paused-{store}"
@@ -239,7 +237,7 @@ def test_worker_paused_beyond_its_session_starts_anew_and_stays_exact(system: Sy
     assert worker.exit_code is None
 
 
-@on_kafka
+@usually_on_kafka
 def test_simulated_time_far_ahead_of_the_clock_is_taken(system: System) -> None:
     # Kafka 4 refuses by default what is more than an hour ahead; our topics say otherwise.
     scenario = system.folder / "ahead.toml"

@@ -19,7 +19,7 @@ from services.interventions import run_of
 from services.topic_reader import read_all
 from tests.contract.systems import FirstRun
 from tests.small import SMALL, small
-from tests.system import System, finished, on, run_quetma
+from tests.system import System, finished, run_quetma, usually_on
 
 pytestmark = pytest.mark.broker
 DAYS, SHARD, COMMUNE = 14, "3/10", "an-giang-c013"
@@ -110,7 +110,7 @@ def test_what_was_ordered_of_a_run_makes_the_same_payments_again(system: System,
     assert verdict["payments"]["ledger"] == len(found[PAYMENTS])
 
 
-@on("embedded")
+@usually_on("embedded")
 def test_a_run_stands_still_goes_on_and_changes_its_speed(system: System) -> None:
     run = "paced"
     producer = system.produce(run, "--shard", SHARD, "--speed", "4000")
@@ -136,7 +136,7 @@ def test_a_run_stands_still_goes_on_and_changes_its_speed(system: System) -> Non
     producer.kill()
 
 
-@on("embedded")
+@usually_on("embedded")
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
@@ -168,7 +168,7 @@ def test_what_is_wrong_with_an_order_is_said(
     assert found in str(done.exception)
 
 
-@on("embedded")
+@usually_on("embedded")
 def test_an_order_may_stand_in_a_file_and_names_are_taken_once(system: System, tmp_path: Path) -> None:
     path = tmp_path / "order.toml"
     text = f'kind = "outage"\nid = "from-a-file"\nstart = 2098-01-01\nat = 07:30:00\nplace = ["{COMMUNE}"]\n'
@@ -185,7 +185,7 @@ def test_an_order_may_stand_in_a_file_and_names_are_taken_once(system: System, t
     assert "waiting" in shown.stdout
 
 
-@on("kafka")
+@usually_on("kafka")
 def test_shards_agree_on_a_start_that_is_some_days_ahead(system: System, tmp_path: Path) -> None:
     scenario = tmp_path / "small.toml"
     scenario.write_text(SMALL, encoding="utf-8")

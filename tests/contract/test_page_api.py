@@ -22,10 +22,10 @@ from schemas.topics import INTERVENTIONS
 from services.broker import free_port
 from services.topic_reader import read_all
 from tests.contract.systems import FirstRun, Systems, first_run
-from tests.system import System, on
+from tests.system import System, usually_on
 
 # One broker is enough: the page reads with the same clients as everything else.
-pytestmark = [pytest.mark.broker, on("embedded")]
+pytestmark = [pytest.mark.broker, usually_on("embedded")]
 
 TOKEN = "a-token-for-tests-0123"
 SECONDS = 15

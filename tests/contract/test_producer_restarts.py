@@ -15,7 +15,7 @@ from producers.idempotence import keeps_sequences
 from schemas.events import decode_payment
 from schemas.topics import LEDGER, PAYMENTS, QR_CODES, TRUTH
 from tests.contract.systems import FirstRun, records_of
-from tests.system import System, finished, on
+from tests.system import System, finished, usually_on
 
 pytestmark = pytest.mark.broker
 SEED = 57
@@ -91,7 +91,7 @@ def test_a_finished_run_started_again_sends_nothing(system: System, ran: FirstRu
     assert summary["events_per_second"] == 0
 
 
-@on("embedded")
+@usually_on("embedded")
 @pytest.mark.parametrize(
     ("more", "found"),
     [

@@ -24,11 +24,11 @@ from tests.monitoring_tools import VariableQuery, dashboard_queries, load_dashbo
 from tests.prometheus import Prometheus
 from tests.rule_files import MONITORING, alerts, records
 from tests.series import most_series
-from tests.system import System, finished, on
+from tests.system import System, finished, usually_on
 from tests.tools import require_tool
 
 # One broker is enough: what is scraped does not depend on it.
-pytestmark = [pytest.mark.broker, on("embedded")]
+pytestmark = [pytest.mark.broker, usually_on("embedded")]
 
 DASHBOARDS = sorted((MONITORING / "dashboards").glob("*.json"))
 PROCESSES = {"serve": "serve", "stream": "stream", "producer": "produce", "load": "load"}

@@ -31,7 +31,7 @@ from services.capture.recorder import Limits, Recorder
 from services.capture.recording import Order
 from services.capture.span import parse_place
 from tests.raw_records import NASTY, Raw, frame_of_raw, make_topic, now_ms, send_raw
-from tests.system import on
+from tests.system import on, usually_on
 from tests.tools import require_tool
 
 pytestmark = pytest.mark.broker
@@ -210,7 +210,7 @@ def test_records_that_retention_took_are_an_error(broker, tmp_path):
 # -- the ends of a process -----------------------------------------------------------------------------------
 
 
-@on("embedded")
+@usually_on("embedded")
 def test_ctrl_c_finishes_and_kill_leaves_what_is_a_second_old(broker, tmp_path):
     topic = new_topic(broker, None, partitions=2)
     stopped, *killed = paths = [tmp_path / name for name in ("stopped.parquet", "killed.parquet", "killed.jsonl.zst")]

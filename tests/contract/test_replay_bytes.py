@@ -19,7 +19,7 @@ from services.broker import free_port
 from services.scrape import scrape
 from services.supervisor import Child
 from tests.raw_records import NASTY, Raw, make_topic, send_raw
-from tests.system import on, run_quetma
+from tests.system import on, run_quetma, usually_on
 from tests.tools import require_tool
 
 pytestmark = pytest.mark.broker
@@ -90,7 +90,7 @@ def test_kcat_says_the_same_of_both(broker: str, tmp_path: Path) -> None:
         assert said[0] == said[1] != b""
 
 
-@on("embedded")
+@usually_on("embedded")
 def test_a_replay_keeps_time_and_ctrl_c_ends_it_with_its_report(broker: str, tmp_path: Path) -> None:
     raws = {0: [Raw(b"%d" % number, b"v", timestamp=T0 + 20 * number) for number in range(201)]}
     _, copy = copied(broker, tmp_path, raws, "a.parquet", "--speed", "4")

@@ -10,7 +10,7 @@ import pytest
 from schemas.topics import STATE_CHANGELOG
 from services.topic_reader import read_all
 from tests.contract.systems import FirstRun
-from tests.system import System, on
+from tests.system import System, usually_on
 
 pytestmark = pytest.mark.broker
 PARTITIONS = 4
@@ -49,7 +49,7 @@ async def records_of_the_changelog(system: System) -> int:
     return len([record async for record in read_all(system.servers, [STATE_CHANGELOG])])
 
 
-@on("embedded")
+@usually_on("embedded")
 @pytest.mark.parametrize("store", ["rocksdb"])
 def test_a_second_worker_is_refused_the_folder_of_the_first(system: System, store: str) -> None:
     folder = psutil.Process(system.worker.pid).environ()["QUETMA_STREAM__DATA_DIR"]

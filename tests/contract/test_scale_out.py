@@ -15,7 +15,7 @@ from schemas.topics import PAYMENTS
 from services.broker import free_port
 from services.supervisor import Child
 from tests.contract.systems import records_of as records_on
-from tests.system import System, finished, on, put_in, records_of
+from tests.system import System, finished, put_in, records_of, usually_on
 
 pytestmark = pytest.mark.broker
 SHARDS = 4
@@ -24,7 +24,7 @@ PARTITIONS = {"0", "1", "2", "3"}
 RUN = "sharded"
 
 
-@on("kafka")
+@usually_on("kafka")
 def test_four_producers_and_three_workers_are_exact(system: System) -> None:
     system.ports.setdefault("stream-3", free_port())
     more = [system.start(name, "stream") for name in WORKERS[1:]]

@@ -19,9 +19,9 @@ from schemas.topics import ALERTS, DEAD_LETTERS, PAYMENTS, STATE_CHANGELOG, TOPI
 from schemas.types import Contract
 from services.topic_reader import read_all
 from tests.contract.systems import FirstRun
-from tests.system import System, on
+from tests.system import System, usually_on
 
-pytestmark = [pytest.mark.broker, on("embedded")]  # that both brokers have the same is tested elsewhere
+pytestmark = [pytest.mark.broker, usually_on("embedded")]  # that both brokers have the same is tested elsewhere
 
 RUN = "schemas"
 MOST = 2000
