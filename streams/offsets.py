@@ -8,7 +8,7 @@ right on every broker. Recovery that stopped at the former would lose most of a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -94,6 +94,9 @@ async def read_to_end(
 
     Returns:
         That end.
+
+    Raises:
+        TimeoutError: if the broker says nothing for 10 s, as over a connection that stalls.
     """
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers.split(","), fetch_max_wait_ms=FETCH_WAIT_MS, auto_offset_reset="earliest"
@@ -103,7 +106,9 @@ async def read_to_end(
         consumer.assign([place])
         consumer.seek(place, begin)
         while True:
-            for record in (await consumer.getmany(place, timeout_ms=FETCH_WAIT_MS)).get(place, ()):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                records = await _more(consumer, place)
+            for record in records:
                 if record.key is not None:
                     learn(record.offset, record.key, record.value)
             end = consumer.highwater(place)
@@ -111,3 +116,12 @@ async def read_to_end(
                 return int(end)
     finally:
         await stopped(consumer)
+
+
+async def _more(consumer: AIOKafkaConsumer, place: TopicPartition) -> Sequence[Any]:
+    """Return the next records of a partition; none if it has been asked and has none."""
+    while True:
+        records: Sequence[Any] = (await consumer.getmany(place, timeout_ms=FETCH_WAIT_MS)).get(place, ())
+        end = consumer.highwater(place)
+        if records or (end is not None and await consumer.position(place) >= end):
+            return records

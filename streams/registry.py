@@ -7,12 +7,12 @@ was never announced.
 
 from __future__ import annotations
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from pydantic import ValidationError
 
 from schemas.events import Cell
 from schemas.topics import CELLS
-from streams.offsets import end_offsets, stopped
+from streams.offsets import read_to_end
 
 _PLACE = TopicPartition(CELLS, 0)
 
@@ -31,23 +31,9 @@ class CellRegistry:
 
     async def refresh(self) -> None:
         """Read what has been announced since the last time."""
-        end = (await end_offsets(self._servers, [_PLACE]))[_PLACE]
-        if end <= self._next_offset:
-            return
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._servers.split(","), auto_offset_reset="earliest")
-        await consumer.start()
-        try:
-            consumer.assign([_PLACE])
-            consumer.seek(_PLACE, self._next_offset)
-            while self._next_offset < end:
-                for records in (await consumer.getmany(timeout_ms=200)).values():
-                    for record in records:
-                        self._learn(record.value)
-                self._next_offset = await consumer.position(_PLACE)
-        finally:
-            await stopped(consumer)
+        self._next_offset = await read_to_end(self._servers, _PLACE, self._next_offset, self._learn)
 
-    def _learn(self, value: bytes | None) -> None:
+    def _learn(self, _offset: int, _key: bytes, value: bytes | None) -> None:
         try:
             cell = Cell.model_validate_json(value or b"")
         except ValidationError:

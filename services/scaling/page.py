@@ -68,7 +68,8 @@ LIMITS = f"""## What limits
 - **Workers write at each flush** all that changed: a cell's whole state, and each window of its market and commune,
   whether by one payment or by a thousand. Few partitions and long intervals save work; short ones are fresh.
 - **A changelog's newest segment is not compacted.** It has up to {SEGMENT_BYTES >> 20} MiB (Kafka's default is 1 GiB);
-  recovery reads it all.
+  recovery reads it all. What the plans call recovery begins when a worker is dealt its partitions: those of a worker
+  that was killed are dealt when its session has ended, 6 s by default.
 - **The number of partitions is fixed** once there are payments, and that of shards once a run has begun. Take those of
   the largest day.
 - **One shard is one process**, planned for {SHARD_RATE:.0f} 000 payments/s. Provinces are taken as equal; a large
@@ -182,7 +183,8 @@ def _prices(price: Prices) -> Iterator[str]:
         ("worker, a record written", _us(price.worker_record), "adoption or state"),
         ("broker, a payment", _us(price.broker_payment), "JVM of the tests: first compiler only"),
         ("broker, a flush of a partition", _us(price.broker_flush), "its small batches"),
-        ("exporter, an adoption record", _us(price.exporter_record), f"`{STEADY.arguments}`"),
+        ("exporter, an adoption record", _us(price.exporter_record), f"`{SLOW.arguments}` and `{STEADY.arguments}`"),
+        ("exporter, while payments flow", f"{price.exporter_live:.1%}", "of a core: codes and samples for its page"),
         ("worker, exporter, broker, nothing to do", _idle(price), "of a core"),
         (
             "worker, memory of a cell",
