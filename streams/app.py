@@ -34,10 +34,9 @@ from streams.counts import PartitionCounts
 from streams.fold import PartitionState
 from streams.idleness import Patience
 from streams.lineage import Recovered
-from streams.offsets import first_offset
 from streams.partitions import Partition, PartitionSettings
 from streams.protocol import CatchUp, Claim, Command, Commands, Commit, Count, Look, Owner, Refresh, Seek, Write
-from streams.records import Chunk, install
+from streams.records import Chunk, first_offset, install
 from streams.registry import CellRegistry
 from streams.state_store import open_store
 from streams.watchdog import Watchdog

@@ -58,11 +58,6 @@ async def fetched_ends(consumer: AIOKafkaConsumer, places: list[TopicPartition])
             return ends
 
 
-async def first_offset(bootstrap_servers: str, place: TopicPartition, at_least: int) -> int:
-    """Return the offset of the first record of a partition from ``at_least`` on; see `first_record`."""
-    return int((await first_record(bootstrap_servers, place, at_least)).offset)
-
-
 async def first_record(bootstrap_servers: str, place: TopicPartition, at_least: int) -> Any:
     """Return the first record of a partition from an offset on, aiokafka's; there must be one.
 

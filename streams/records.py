@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import chain, dropwhile
 from typing import Any, Final
 
+from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
@@ -20,6 +21,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from schemas.errors import BadInputError
 from schemas.topics import PAYMENTS
 from streams.fold import Record
+from streams.offsets import first_record
 
 CHUNKED_TOPICS: Final = frozenset({PAYMENTS})
 """Topics that are handed on in chunks."""
@@ -83,6 +85,14 @@ class Chunks(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka has no
                 self.next_fetch_offset = batch.next_offset
             else:
                 yield batch
+
+
+async def first_offset(bootstrap_servers: str, place: TopicPartition, at_least: int) -> int:
+    """Return the offset of the first record of a partition from ``at_least`` on; see `first_record`."""
+    found = await first_record(bootstrap_servers, place, at_least)
+    if isinstance(found, Chunk):  # so consumers of this process read this topic, whoever they are
+        return next((record.offset for record in found.since(at_least)), found.last + 1)
+    return int(found.offset)
 
 
 def install(most_records: int) -> None:

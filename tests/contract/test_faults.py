@@ -25,7 +25,7 @@ from services.worker_end import CRASH_LOOP_SECONDS
 from streams.offsets import end_offsets
 from tests.contract.systems import FirstRun
 from tests.kafka.server import ApacheKafka
-from tests.system import ON_BOTH, SESSION_SECONDS, System, finished, records_of, run_quetma, usually_on
+from tests.system import ON_BOTH, SESSION_SECONDS, System, finished, on, records_of, run_quetma, usually_on
 from tests.tools import require_tool
 
 pytestmark = pytest.mark.broker
@@ -248,6 +248,26 @@ def test_simulated_time_far_ahead_of_the_clock_is_taken(system: System) -> None:
     verdict = system.verify("ahead")
     assert verdict["exact"]
     assert verdict["payments"]["aggregates"] == produced["acked"] > 10_000
+
+
+async def pay_in_a_transaction(servers: str, record: Any) -> None:
+    """Send a record again, in a transaction of its own: a marker without a record follows it."""
+    async with (
+        AIOKafkaProducer(bootstrap_servers=servers, transactional_id="gaps") as producer,
+        producer.transaction(),
+    ):
+        await producer.send(PAYMENTS, record.value, record.key, record.partition)
+
+
+@on("kafka")  # the embedded broker has no transactions
+def test_numbers_without_a_record_are_no_hole(system: System, ran: FirstRun) -> None:
+    crashes = system.worker.log_end(1_000_000).count("Crashed")
+    for _ in range(3):
+        seen = system.processed()
+        asyncio.run(pay_in_a_transaction(system.servers, ran.records[PAYMENTS][0]))
+        system.until(lambda seen=seen: system.processed() == seen + 1, [system.worker])
+    assert system.worker.log_end(1_000_000).count("Crashed") == crashes
+    assert system.verify(ran.name)["exact"]
 
 
 async def commit_all(servers: str) -> None:
