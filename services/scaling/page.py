@@ -183,8 +183,7 @@ def _prices(price: Prices) -> Iterator[str]:
         ("worker, a record written", _us(price.worker_record), "adoption or state"),
         ("broker, a payment", _us(price.broker_payment), "JVM of the tests: first compiler only"),
         ("broker, a flush of a partition", _us(price.broker_flush), "its small batches"),
-        ("exporter, an adoption record", _us(price.exporter_record), f"`{SLOW.arguments}` and `{STEADY.arguments}`"),
-        ("exporter, while payments flow", f"{price.exporter_live:.1%}", "of a core: codes and samples for its page"),
+        ("exporter, an adoption record", _us(price.exporter_record), f"`{STEADY.arguments}`"),
         ("worker, exporter, broker, nothing to do", _idle(price), "of a core"),
         (
             "worker, memory of a cell",

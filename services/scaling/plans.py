@@ -93,8 +93,7 @@ class Plan:
     @property
     def exporter_cores(self) -> float:
         """Of its one process."""
-        price = self.price
-        return price.exporter_idle + price.exporter_live + self.adoption * price.exporter_record
+        return self.price.exporter_idle + self.adoption * self.price.exporter_record
 
     @property
     def worker_cores(self) -> float:

@@ -24,8 +24,6 @@ class Prices:
     broker_payment: float
     broker_flush: float
     exporter_idle: float
-    exporter_live: float
-    """Per second while payments flow: codes and samples for its page."""
     exporter_record: float
 
     def worker(self, seconds: float, payments: float, flushes: float, written: float) -> float:
@@ -35,11 +33,10 @@ class Prices:
 
 
 def prices() -> Prices:
-    """Return prices that explain the footprints: of a worker all three, of the exporter the two paced ones, exactly."""
+    """Return prices that explain the footprints: of a worker all three, exactly."""
     idle = {process: IDLE.cpu[process] / IDLE.seconds for process in ("worker", "broker", "exporter")}
     rows = [(run.payments, run.flushes, run.written, busy(run, "worker")) for run in (SLOW, STEADY, FAST)]
     payment, flush, record = solved(rows)
-    live, adoption = solved_two((run.seconds, run.adoption, busy(run, "exporter")) for run in (SLOW, STEADY))
     broker_payment = busy(FAST, "broker") / FAST.payments
     return Prices(
         worker_idle=idle["worker"],
@@ -50,8 +47,7 @@ def prices() -> Prices:
         broker_payment=broker_payment,
         broker_flush=max(0.0, busy(SLOW, "broker") - SLOW.payments * broker_payment) / SLOW.flushes,
         exporter_idle=idle["exporter"],
-        exporter_live=live,
-        exporter_record=adoption,
+        exporter_record=busy(STEADY, "exporter") / STEADY.adoption,
     )
 
 
@@ -66,12 +62,6 @@ def solved(rows: Iterable[tuple[float, float, float, float]]) -> tuple[float, fl
     a, b, c, d = columns
     whole = determinant(a, b, c)
     return determinant(d, b, c) / whole, determinant(a, d, c) / whole, determinant(a, b, d) / whole
-
-
-def solved_two(rows: Iterable[tuple[float, float, float]]) -> tuple[float, float]:
-    """Return x, y of two equations a·x + b·y = c."""
-    x, y, _ = solved([*((a, b, 0, c) for a, b, c in rows), (0, 0, 1, 0)])
-    return x, y
 
 
 def determinant(a: tuple[float, ...], b: tuple[float, ...], c: tuple[float, ...]) -> float:

@@ -31,7 +31,7 @@ from services.scaling.figures import (
 )
 from services.scaling.page import number, render
 from services.scaling.plans import HEADROOM, RETAINED_BYTES, Load, Plan, alone_bytes, loads, payment_bytes, plan
-from services.scaling.prices import Prices, busy, prices, solved, solved_two
+from services.scaling.prices import Prices, busy, prices, solved
 
 PRICE = Prices(
     worker_idle=0.01,
@@ -42,7 +42,6 @@ PRICE = Prices(
     broker_payment=1e-6,
     broker_flush=2e-3,
     exporter_idle=0.01,
-    exporter_live=0.05,
     exporter_record=10e-6,
 )
 KEYS = Keys(
@@ -80,9 +79,6 @@ class TestArithmetic:
     @pytest.mark.parametrize(
         ("value", "shown"), [(0, "0"), (0.1234, "0.123"), (12.34, "12.3"), (7, "7"), (123.4, "123"), (1e6, "1 000 000")]
     )
-    def test_two_equations(self):
-        assert solved_two([(1, 2, 8), (3, 1, 9)]) == pytest.approx((2, 3))
-
     def test_numbers_are_to_be_read(self, value, shown):
         assert number(value) == shown
 
@@ -98,12 +94,6 @@ class TestPrices:
     @pytest.mark.parametrize("run", [SLOW, STEADY, FAST], ids=lambda run: run.arguments)
     def test_they_explain_the_runs_that_they_are_from(self, run):
         assert prices().worker(0, run.payments, run.flushes, run.written) == pytest.approx(busy(run, "worker"))
-
-    @pytest.mark.parametrize("run", [SLOW, STEADY], ids=lambda run: run.arguments)
-    def test_those_of_the_exporter_explain_the_paced_runs(self, run):
-        price = prices()
-        told = run.seconds * price.exporter_live + run.adoption * price.exporter_record
-        assert told == pytest.approx(busy(run, "exporter"))
 
     def test_none_is_negative(self):
         assert min(vars(prices()).values()) > 0
@@ -127,7 +117,7 @@ class TestAPlan:
     def test_cores(self):
         # 4 s of payments, 8 flushes of 5 ms, 2 008 records of 25 µs; no partition has more cells than were measured
         assert BUSY.worker_cores == pytest.approx(4 + 0.04 + 0.0502)
-        assert BUSY.exporter_cores == pytest.approx(0.01 + 0.05 + 1_200 * 10e-6)
+        assert BUSY.exporter_cores == pytest.approx(0.01 + 1_200 * 10e-6)
         assert BUSY.broker_cores == pytest.approx(3 * (1 + 0.016 + 0.1))
         assert BUSY.producer_cores == pytest.approx(PRODUCER_US)
 
