@@ -184,11 +184,14 @@ def test_worker_counts_everything_once(ran: FirstRun) -> None:
 @on("kafka")
 def test_kcat_reads_the_payments(system: System, ran: FirstRun) -> None:
     (kcat,) = require_tool("kcat")
-    command = [kcat, "-C", "-b", system.servers, "-t", PAYMENTS, "-e", "-q", "-f", "%k %p %T %s\n"]
+    command = [kcat, "-C", "-b", system.servers, "-t", PAYMENTS, "-e", "-q", "-f", "%k %p %o %T %s\n"]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, check=True)
-    lines = [line for line in done.stdout.splitlines() if f'"run":"{ran.name}"' in line]  # not of other tests' runs
-    assert len(lines) == len(ran.records[PAYMENTS]) > ran.acked
-    key, partition, timestamp, value = next(line for line in lines if line.endswith("}")).split(" ", 3)
+    read = [line.split(" ", 4) for line in done.stdout.splitlines() if f'"run":"{ran.name}"' in line]
+    found = {(int(partition), int(offset)) for _, partition, offset, _, _ in read}
+    sent = {(record.partition, record.offset) for record in ran.records[PAYMENTS]}
+    assert len(found) == len(read)
+    assert len(found & sent) == len(ran.records[PAYMENTS]) > ran.acked  # other tests send some of them again
+    key, partition, _, timestamp, value = next(line for line in read if line[-1].endswith("}"))
     payment = Payment.model_validate_json(value)
     assert (key, int(timestamp)) == (payment.commune, payment.occurred_at)
     assert int(partition) == partition_of(key.encode(), 4)
